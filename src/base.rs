@@ -1,0 +1,205 @@
+//! Pinned base layers.
+//!
+//! Takes the name of a base and a platform, gives a [`Base`]: its layers as they are
+//! stored, what is known of their origin, and the environment that they want.
+
+mod builtin;
+
+use crate::archive::Limits;
+use crate::image::read::{self, LayerError};
+use crate::image::{Layer, Origin};
+use crate::oci::descriptor::MediaType;
+use crate::oci::document::{Config, History, Manifest, RootFs, RunConfig};
+use crate::oci::{Descriptor, DiffId, Digest, Platform};
+use crate::store::SpoolRoom;
+use crate::time::Date;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub use builtin::names;
+
+/// A base of one platform.
+#[derive(Debug)]
+pub struct Base {
+    /// Its name.
+    pub name: String,
+    /// The digest of its manifest, as an image of its own; none for `scratch`, which has no layers.
+    pub digest: Option<Digest>,
+    /// The layers, in order.
+    pub layers: Vec<StoredLayer>,
+    /// The environment, `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// The packages that the layers are made of.
+    pub packages: Vec<Package>,
+    /// The last day on which the packages get security updates.
+    pub maintained_until: Option<Date>,
+}
+
+/// A layer as it is stored: compressed bytes, and what they are.
+#[derive(Debug, Clone)]
+pub struct StoredLayer {
+    /// The name of the layer's file.
+    pub file: String,
+    /// Type, digest and size of the stored bytes.
+    pub descriptor: Descriptor,
+    /// The digest of the uncompressed bytes.
+    pub diff_id: DiffId,
+    /// The stored bytes.
+    pub bytes: &'static [u8],
+}
+
+/// A package of a distribution that a base is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Package {
+    /// The name of the package.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// The source package that it was built from.
+    pub source: String,
+    /// The hash of the package's file.
+    pub sha256: Digest,
+    /// Where the file is in the distribution's archive.
+    pub pool: String,
+    /// The distribution, as in `os-release`: `debian`.
+    pub distribution: String,
+    /// The release of the distribution: `13`.
+    pub release: String,
+}
+
+/// Why there is no base.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BaseError {
+    #[error("there is no base `{0}`")]
+    Unknown(String),
+    #[error("the base `{name}` has no layers for {platform}; it is made for {}", .made_for.join(", "))]
+    Platform { name: String, platform: Platform, made_for: Vec<String> },
+    #[error("the record of the built-in base `{name}` is broken: {what}")]
+    Broken { name: String, what: String },
+    #[error("the layer `{file}` of the base cannot be read: {error}")]
+    Layer { file: String, error: LayerError },
+}
+
+/// Returns the base of a name for a platform.
+///
+/// # Errors
+/// When there is none of this name, it has no layers for the platform, or its stored
+/// bytes are not those of its record.
+pub fn resolve(name: &str, platform: &Platform) -> Result<Base, BaseError> {
+    let mut base = builtin::read(name, platform)?;
+    base.digest = (!base.layers.is_empty()).then(|| base.manifest(platform).1.digest);
+    Ok(base)
+}
+
+impl Base {
+    /// Returns the base as an image of its own: configuration, and manifest's descriptor.
+    /// It is what `org.opencontainers.image.base.digest` of the images built on it names.
+    pub fn manifest(&self, platform: &Platform) -> (Vec<u8>, Descriptor) {
+        let config = Config {
+            created: None,
+            architecture: platform.goarch().to_owned(),
+            os: platform.os().to_owned(),
+            variant: platform.variant().map(str::to_owned),
+            config: RunConfig { env: self.env.clone(), ..RunConfig::default() },
+            rootfs: RootFs {
+                kind: "layers".to_owned(),
+                diff_ids: self.layers.iter().map(|layer| layer.diff_id).collect(),
+            },
+            history: self.history(None),
+        }
+        .to_bytes();
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MediaType::MANIFEST),
+            artifact_type: None,
+            config: Descriptor::of(MediaType::CONFIG, &config),
+            layers: self.layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            subject: None,
+            annotations: BTreeMap::new(),
+        };
+        (config, Descriptor::of(MediaType::MANIFEST, &manifest.to_bytes()))
+    }
+
+    /// Returns how each layer came to be, one step a layer.
+    pub fn history(&self, created: Option<&str>) -> Vec<History> {
+        let step = |layer: &StoredLayer| History {
+            created: created.map(str::to_owned),
+            created_by: Some(format!("karat base {} {}", self.name, layer.file)),
+            empty_layer: false,
+        };
+        self.layers.iter().map(step).collect()
+    }
+
+    /// Reads the layers' entries.
+    ///
+    /// # Errors
+    /// When a layer's bytes are not those of its record.
+    pub fn read_layers(&self, room: &SpoolRoom) -> Result<Vec<Layer>, BaseError> {
+        let read = |layer: &StoredLayer| {
+            read::layer(
+                room,
+                layer.bytes,
+                &layer.descriptor.media_type,
+                Some(layer.diff_id),
+                &Limits::default(),
+                Origin::Base,
+            )
+            .map_err(|error| BaseError::Layer { file: layer.file.clone(), error })
+        };
+        self.layers.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Kind, Tree};
+
+    #[test]
+    fn the_built_in_base_is_what_its_record_says() {
+        for platform in ["linux/amd64", "linux/arm64"] {
+            let platform = platform.parse().unwrap();
+            let base = resolve("static-debian13", &platform).unwrap();
+            for layer in &base.layers {
+                assert_eq!(Digest::of(layer.bytes), layer.descriptor.digest, "{}", layer.file);
+                assert_eq!(layer.bytes.len() as u64, layer.descriptor.size, "{}", layer.file);
+            }
+            let layers = base.read_layers(&SpoolRoom::default()).unwrap();
+            let tree = Tree::of(&layers);
+            assert_eq!(tree.resolve(b"bin").unwrap(), b"usr/bin");
+            for (path, node) in tree.iter() {
+                let shown = String::from_utf8_lossy(path);
+                assert_eq!(node.entry.mode & 0o6000, 0, "{shown}");
+                assert_eq!(node.entry.mtime, 0, "{shown}");
+                if matches!(node.entry.kind, Kind::File(_)) {
+                    assert_eq!(node.entry.mode & 0o111, 0, "{shown} is executable");
+                }
+                assert!(
+                    !matches!(node.entry.kind, Kind::Special(_) | Kind::Hardlink(_)),
+                    "{shown}"
+                );
+            }
+            for path in [
+                "etc/passwd",
+                "etc/ssl/certs/ca-certificates.crt",
+                "usr/share/zoneinfo/Europe/Berlin",
+                "var/lib/dpkg/status.d/tzdata",
+            ] {
+                assert!(tree.file(path.as_bytes()).is_ok(), "{path}");
+            }
+            assert_eq!(tree.get(b"tmp").unwrap().entry.mode, 0o1777);
+            assert_eq!(tree.get(b"home/nonroot").unwrap().entry.uid, 65532);
+        }
+    }
+
+    #[test]
+    fn what_is_no_base_is_refused() {
+        let platform = "linux/s390x".parse().unwrap();
+        assert!(matches!(resolve("static-debian13", &platform), Err(BaseError::Platform { .. })));
+        assert!(matches!(resolve("debian", &platform), Err(BaseError::Unknown(_))));
+        assert!(resolve("scratch", &platform).unwrap().layers.is_empty());
+    }
+}

@@ -1,0 +1,2 @@
+//! karat.
+fn main() {}

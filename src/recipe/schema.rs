@@ -1,0 +1,247 @@
+//! What a user may write in a recipe, key by key.
+//!
+//! These types are the one description: the JSON schema that `karat schema recipe`
+//! prints, and by which [`super::structure`] finds unknown keys and wrong types, is made
+//! from them (a test asserts it). What the values must mean is [`super::check`]'s.
+
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The JSON schema of a recipe.
+pub const JSON: &str = include_str!("../../schemas/recipe.schema.json");
+
+/// A value with its place in the text.
+#[derive(Debug, Clone)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        let span = spanned.span();
+        Ok(Self { value: spanned.into_inner(), span })
+    }
+}
+
+#[cfg(test)]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A karat recipe: what goes into one golden image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Recipe {
+    /// The image as a whole.
+    pub(crate) image: Spanned<Image>,
+    /// Executables for the platform: static, or dynamic with all their libraries in the base.
+    #[serde(default)]
+    pub(crate) binary: Vec<Spanned<Binary>>,
+    /// Data, never executable.
+    #[serde(default)]
+    pub(crate) file: Vec<Spanned<File>>,
+    /// Places to write, when a volume will be mounted there.
+    #[serde(default)]
+    pub(crate) directory: Vec<Spanned<Directory>>,
+    /// Symbolic links.
+    #[serde(default)]
+    pub(crate) link: Vec<Spanned<Link>>,
+    /// Values that a build may give with `--var`; usable as `{name}` in labels, annotations and env.
+    #[serde(default)]
+    pub(crate) vars: BTreeMap<String, Spanned<Var>>,
+    /// The layer that is added to the base.
+    #[serde(default)]
+    pub(crate) layer: Layer,
+    /// Exceptions from single rules, for the reviewer to see.
+    #[serde(default)]
+    pub(crate) waiver: Vec<Spanned<Waiver>>,
+}
+
+/// The image as a whole.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Image {
+    /// The repository below the publishing registry: `[a-z0-9._/-]`.
+    pub(crate) name: Spanned<String>,
+    /// A base in `bases/`, or a built-in: `static-debian13`, `scratch`.
+    pub(crate) base: Spanned<String>,
+    /// `linux/amd64`, `linux/arm64`, …, or `host` for the building machine's own.
+    pub(crate) platforms: Spanned<Vec<Spanned<String>>>,
+    /// The program and its fixed arguments; by default the path of the only `[[binary]]`.
+    pub(crate) entrypoint: Option<Spanned<Vec<String>>>,
+    /// Arguments that whoever starts the container may replace.
+    #[serde(default)]
+    pub(crate) cmd: Vec<String>,
+    /// `UID:GID` in numbers; `65532:65532` by default, 0 is refused.
+    pub(crate) user: Option<Spanned<String>>,
+    /// The working directory; `/` by default.
+    pub(crate) workdir: Option<Spanned<String>>,
+    /// The environment; `{name}` stands for a declared var.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, Spanned<String>>,
+    /// The ports that the program listens on: `8080/tcp`.
+    #[serde(default)]
+    pub(crate) ports: Vec<Spanned<String>>,
+    /// The signal that asks the program to stop: `SIGTERM`.
+    pub(crate) stop_signal: Option<Spanned<String>>,
+    /// Labels of the image's configuration; `{name}` stands for a declared var.
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, Spanned<String>>,
+    /// Annotations of the manifest; `{name}` stands for a declared var.
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, Spanned<String>>,
+}
+
+/// An executable: root-owned, mode 0555.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Binary {
+    /// The file, relative to the project root: one path with placeholders, or one a platform.
+    pub(crate) source: Spanned<Source>,
+    /// Where it goes; `/usr/bin/` and the file's name by default.
+    pub(crate) path: Option<Spanned<String>>,
+    /// What its bytes must say that it is: `go:MODULE`, `cargo:CRATE` or `note:PACKAGE`.
+    pub(crate) identity: Option<Spanned<String>>,
+    /// What its bytes must hash to, by platform: 64 hexadecimal digits.
+    #[serde(default)]
+    pub(crate) sha256: BTreeMap<String, Spanned<String>>,
+    /// A side-car SBOM that names this binary by its hash.
+    pub(crate) sbom: Option<Spanned<Source>>,
+    /// The provenance of its own build, which names it by its hash.
+    pub(crate) provenance: Option<Spanned<Source>>,
+    /// The command that makes it: shown when it is missing, run only by `build --make`.
+    pub(crate) make: Option<String>,
+}
+
+/// One path with the placeholders `{os}`, `{arch}`, `{variant}`, `{goarch}`, `{rust-musl}`
+/// and `{rust-gnu}`, or a path for each platform.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum Source {
+    Pattern(String),
+    Table(BTreeMap<String, String>),
+}
+
+/// Data: a file, or a folder with what is below it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct File {
+    /// The file or folder, relative to the project root.
+    pub(crate) source: Spanned<Source>,
+    /// Where it goes; with a trailing slash, the folder to put it into.
+    pub(crate) path: Spanned<String>,
+    /// The permission bits of each file in octal digits; `0444` by default, never executable.
+    pub(crate) mode: Option<Spanned<String>>,
+    /// `UID:GID` in numbers; `0:0` by default.
+    pub(crate) owner: Option<Spanned<String>>,
+    /// What below a folder stays out: globs relative to it.
+    #[serde(default)]
+    pub(crate) exclude: Vec<Spanned<String>>,
+}
+
+/// A place to write, when a volume will be mounted there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Directory {
+    /// Where it is.
+    pub(crate) path: Spanned<String>,
+    /// `UID:GID` in numbers; the image's user by default.
+    pub(crate) owner: Option<Spanned<String>>,
+    /// Its permission bits in octal digits; `0750` by default.
+    pub(crate) mode: Option<Spanned<String>>,
+}
+
+/// A symbolic link.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Link {
+    /// Where it is.
+    pub(crate) path: Spanned<String>,
+    /// The absolute path that it points at.
+    pub(crate) target: Spanned<String>,
+}
+
+/// A value that a build may give with `--var NAME=VALUE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Var {
+    /// The regular expression that a given value must match as a whole.
+    pub(crate) pattern: Spanned<String>,
+    /// The value when none is given; without it, the build must give one.
+    pub(crate) default: Option<String>,
+}
+
+/// The layer that is added to the base.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Layer {
+    /// `gzip`, the default, or `zstd`.
+    pub(crate) compression: Option<Spanned<String>>,
+}
+
+/// An exception from one rule for one file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Waiver {
+    /// Its name, unique in the project.
+    pub(crate) id: Spanned<String>,
+    /// The rule's id.
+    pub(crate) rule: Spanned<String>,
+    /// The path in the image that it is for.
+    pub(crate) path: Option<Spanned<String>>,
+    /// Instead of the path: the hash of the file that it is for.
+    pub(crate) sha256: Option<Spanned<String>>,
+    /// Why.
+    pub(crate) reason: Spanned<String>,
+    /// Who answers for it.
+    pub(crate) owner: Spanned<String>,
+    /// Where it was decided.
+    pub(crate) ticket: Spanned<String>,
+    /// The day from which it holds: `YYYY-MM-DD`.
+    pub(crate) created: Spanned<String>,
+    /// The last day on which it holds: `YYYY-MM-DD`.
+    pub(crate) expires: Spanned<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_is_made_from_these_types() {
+        let mut schema = schemars::schema_for!(Recipe).to_value();
+        schema["$id"] = "urn:karat:schema:recipe:v1".into();
+        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let file =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/recipe.schema.json");
+        if std::env::var_os("KARAT_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&file, &made).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            made,
+            "run `KARAT_UPDATE_SCHEMAS=1 cargo test schema` and review the difference"
+        );
+    }
+}

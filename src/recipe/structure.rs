@@ -1,0 +1,207 @@
+//! Finds every unknown key and wrong type of a TOML text at once, by a JSON schema.
+//!
+//! Decoding into types stops at the first fault; a user who wrote five wants to see five.
+//! Reads the part of JSON Schema that the schemas of this project use: `type`,
+//! `properties`, `required`, `additionalProperties`, `items`, `anyOf`, `$ref`.
+
+use crate::finding::diagnostic::{Diagnostic, Span};
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The most faults that are reported of one file.
+const MAX_FAULTS: usize = 50;
+/// The largest file that is read, in bytes.
+const MAX_TEXT: usize = 1 << 20;
+/// The deepest nesting that is followed; the TOML parser itself stops at a similar depth.
+const MAX_DEPTH: usize = 64;
+
+/// Compares a text with a schema.
+///
+/// # Errors
+/// The faults of syntax, if there are any; else every unknown key, wrong type and
+/// missing key.
+pub(crate) fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
+    if text.len() > MAX_TEXT {
+        return Err(vec![Diagnostic::whole(format!("the file is longer than {MAX_TEXT} bytes"))]);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let fault = |error: &toml::de::Error| {
+            Diagnostic::new(
+                error.span().unwrap_or(0..0),
+                error.message().trim_end().replace('\n', "; "),
+            )
+            .label("not TOML")
+        };
+        return Err(errors.iter().take(MAX_FAULTS).map(fault).collect());
+    }
+    let schema: Json = match serde_json::from_str(schema) {
+        Ok(schema) => schema,
+        Err(error) => {
+            return Err(vec![Diagnostic::whole(format!("the built-in schema is broken: {error}"))]);
+        }
+    };
+    let mut walk = Walk { root: &schema, faults: Vec::new() };
+    let header = table.span().start..table.span().start;
+    walk.table(table.get_ref(), header, &schema, "the file", MAX_DEPTH);
+    walk.faults.truncate(MAX_FAULTS);
+    if walk.faults.is_empty() { Ok(()) } else { Err(walk.faults) }
+}
+
+struct Walk<'s> {
+    root: &'s Json,
+    faults: Vec<Diagnostic>,
+}
+
+impl<'s> Walk<'s> {
+    fn resolve(&self, schema: &'s Json) -> &'s Json {
+        match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+            Some(pointer) => self.root.pointer(pointer).unwrap_or(schema),
+            None => schema,
+        }
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'s Json, place: &str, depth: usize) {
+        let schema = self.resolve(schema);
+        if depth == 0 {
+            return self.faults.push(Diagnostic::new(value.span(), "the nesting is too deep"));
+        }
+        if let Some(choices) = schema["anyOf"].as_array() {
+            let fits = |choice: &&Json| fits(value.get_ref(), self.resolve(choice));
+            match choices.iter().find(fits) {
+                Some(choice) => self.value(value, choice, place, depth - 1),
+                None => {
+                    let wanted: Vec<_> =
+                        choices.iter().filter_map(|choice| kind(self.resolve(choice))).collect();
+                    self.wrong_type(value, &wanted.join(" or "), place);
+                }
+            }
+            return;
+        }
+        if !fits(value.get_ref(), schema) {
+            return self.wrong_type(value, kind(schema).unwrap_or("another value"), place);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => self.table(table, value.span(), schema, place, depth - 1),
+            DeValue::Array(items) => {
+                for item in items.iter() {
+                    self.value(item, &schema["items"], place, depth - 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn table(
+        &mut self,
+        table: &DeTable<'_>,
+        span: Span,
+        schema: &'s Json,
+        place: &str,
+        depth: usize,
+    ) {
+        let properties = &schema["properties"];
+        let known = || properties.as_object().into_iter().flatten().map(|(name, _)| name);
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            if let Some(property) = properties.get(name) {
+                self.value(value, property, &format!("`{name}`"), depth);
+            } else if let Some(any) =
+                schema.get("additionalProperties").filter(|any| any.is_object())
+            {
+                self.value(value, any, &format!("`{name}`"), depth);
+            } else {
+                let fault = Diagnostic::new(key.span(), format!("unknown key `{name}` in {place}"));
+                self.faults.push(match suggestion(name, known()) {
+                    Some(known) => fault.hint(format!("did you mean `{known}`?")),
+                    None => fault.hint(format!("known keys are {}", list(known()))),
+                });
+            }
+        }
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str)
+        {
+            if !table.iter().any(|(key, _)| key.get_ref() == required) {
+                let fault = Diagnostic::new(span.clone(), format!("{place} has no `{required}`"));
+                let about =
+                    properties.get(required).and_then(|property| property["description"].as_str());
+                self.faults.push(match about {
+                    Some(about) => {
+                        fault.hint(format!("`{required}`: {}", about.replace('\n', " ")))
+                    }
+                    None => fault,
+                });
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, wanted: &str, place: &str) {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let fault = Diagnostic::new(value.span(), format!("{place} must be {wanted}, not {found}"));
+        let bare = matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Datetime(_));
+        self.faults.push(if bare && wanted == "a string" {
+            fault.hint("put it in quotes")
+        } else {
+            fault
+        });
+    }
+}
+
+fn types(schema: &Json) -> Vec<&str> {
+    match &schema["type"] {
+        Json::String(name) => vec![name],
+        Json::Array(names) => names.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn fits(value: &DeValue<'_>, schema: &Json) -> bool {
+    let types = types(schema);
+    types.is_empty()
+        || types.iter().any(|name| match *name {
+            "string" => value.is_str(),
+            "integer" => value.is_integer(),
+            "number" => value.is_integer() || value.is_float(),
+            "boolean" => value.is_bool(),
+            "array" => value.is_array(),
+            "object" => value.is_table(),
+            _ => false,
+        })
+}
+
+fn kind(schema: &Json) -> Option<&'static str> {
+    types(schema).into_iter().find_map(|name| match name {
+        "string" => Some("a string"),
+        "integer" => Some("an integer"),
+        "number" => Some("a number"),
+        "boolean" => Some("true or false"),
+        "array" => Some("a list"),
+        "object" => Some("a table"),
+        _ => None,
+    })
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the known name that a mistyped one most likely means.
+pub(crate) fn suggestion<'a>(
+    typed: &str,
+    known: impl Iterator<Item = impl AsRef<str> + 'a>,
+) -> Option<String> {
+    let folded = typed.to_lowercase().replace('_', "-");
+    known
+        .map(|name| (strsim::jaro_winkler(&folded, name.as_ref()), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name.as_ref().to_owned())
+}

@@ -1,0 +1,287 @@
+//! Bytes that karat keeps for itself while it works: copies of inputs that nobody else
+//! can reach, so that what was inspected is what is packed.
+//!
+//! Takes readers, gives [`Spool`]s: hashed, immutable, in memory while they are small
+//! and in an unlinked temporary file when they are not.
+
+use crate::binary::ReadAt;
+use crate::oci::Digest;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The bytes that all spools of one [`SpoolRoom`] together keep in memory.
+pub const MEMORY: usize = 28 << 20;
+/// How much is read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// The memory that spools share; what does not fit goes to unlinked files.
+#[derive(Debug, Default)]
+pub struct SpoolRoom {
+    used: AtomicUsize,
+}
+
+/// An immutable copy of some bytes.
+#[derive(Debug)]
+pub struct Spool {
+    bytes: Bytes,
+    size: u64,
+    sha256: Digest,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Memory(Vec<u8>),
+    File(Positioned),
+}
+
+/// Why bytes could not be copied into a spool.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum SpoolError {
+    #[error("it is longer than {0} bytes")]
+    Long(u64),
+    #[error("it could not be read: {0}")]
+    Read(io::Error),
+    #[error("its copy could not be written to the temporary folder: {0}")]
+    Write(io::Error),
+}
+
+impl SpoolRoom {
+    /// Copies everything that a reader gives, at most `limit` bytes, hashing on the way.
+    ///
+    /// `expected` is a guess of the size: what is expected to fit gets its memory at once.
+    ///
+    /// # Errors
+    /// When the reader gives more than `limit` bytes or fails, or the temporary file cannot
+    /// be written.
+    pub fn copy(
+        &self,
+        mut reader: impl Read,
+        expected: u64,
+        limit: u64,
+    ) -> Result<Spool, SpoolError> {
+        let mut writer = self.writer();
+        writer.reserve(expected);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = match reader.read(&mut chunk) {
+                Ok(0) => return Ok(writer.finish()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(SpoolError::Read(error)),
+            };
+            if writer.size + count as u64 > limit {
+                return Err(SpoolError::Long(limit));
+            }
+            writer.write_all(&chunk[..count]).map_err(SpoolError::Write)?;
+        }
+    }
+
+    /// Starts an empty spool.
+    pub fn writer(&self) -> SpoolWriter<'_> {
+        SpoolWriter { room: self, memory: Vec::new(), file: None, hash: Sha256::new(), size: 0 }
+    }
+}
+
+/// A spool that is being filled.
+pub struct SpoolWriter<'a> {
+    room: &'a SpoolRoom,
+    memory: Vec<u8>,
+    file: Option<File>,
+    hash: Sha256,
+    size: u64,
+}
+
+impl SpoolWriter<'_> {
+    fn room_left(&self) -> usize {
+        MEMORY.saturating_sub(self.room.used.load(Ordering::Relaxed))
+    }
+
+    fn reserve(&mut self, expected: u64) {
+        if let Some(expected) =
+            usize::try_from(expected).ok().filter(|size| *size <= self.room_left())
+        {
+            self.memory.reserve_exact(expected);
+        }
+    }
+
+    /// Ends the copy: from now on it is immutable.
+    pub fn finish(self) -> Spool {
+        let bytes = match self.file {
+            Some(file) => Bytes::File(Positioned(file)),
+            None => {
+                self.room.used.fetch_add(self.memory.len(), Ordering::Relaxed);
+                Bytes::Memory(self.memory)
+            }
+        };
+        Spool {
+            bytes,
+            size: self.size,
+            sha256: Digest::from(<[u8; 32]>::from(self.hash.finalize())),
+        }
+    }
+}
+
+impl Write for SpoolWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.file.is_none() && self.memory.len() + bytes.len() > self.room_left() {
+            let mut spilled = tempfile::tempfile()?;
+            spilled.write_all(&self.memory)?;
+            self.memory = Vec::new();
+            self.file = Some(spilled);
+        }
+        match &mut self.file {
+            Some(file) => file.write_all(bytes)?,
+            None => self.memory.extend_from_slice(bytes),
+        }
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spool {
+    /// Keeps bytes that are in memory already.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self { sha256: Digest::of(&bytes), size: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
+    }
+
+    /// Returns the hash of all bytes.
+    pub fn sha256(&self) -> Digest {
+        self.sha256
+    }
+}
+
+impl ReadAt for Spool {
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.read_at(offset, buf),
+            Bytes::File(file) => file.read_at(offset, buf),
+        }
+    }
+}
+
+/// A file that is read at positions, from several threads.
+#[derive(Debug)]
+pub struct Positioned(pub File);
+
+impl Positioned {
+    /// Reads at a position, without moving a cursor that another thread depends on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::read_at(&self.0, buf, offset);
+        #[cfg(windows)]
+        return std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset);
+    }
+}
+
+/// A range of a spool: the content of one file.
+#[derive(Debug, Clone)]
+pub struct Content {
+    spool: Arc<Spool>,
+    offset: u64,
+    size: u64,
+    sha256: Digest,
+}
+
+impl Content {
+    /// Takes the whole of a spool.
+    pub fn whole(spool: Arc<Spool>) -> Self {
+        Self { offset: 0, size: spool.size, sha256: spool.sha256, spool }
+    }
+
+    /// Takes a range of a spool, whose hash the caller has computed.
+    pub fn part(spool: Arc<Spool>, offset: u64, size: u64, sha256: Digest) -> Self {
+        Self { spool, offset, size, sha256 }
+    }
+
+    /// Returns the hash of the bytes.
+    pub fn sha256(&self) -> Digest {
+        self.sha256
+    }
+
+    /// Returns the bytes one after another.
+    pub fn reader(&self) -> Cursor<'_> {
+        Cursor { source: self, position: 0 }
+    }
+}
+
+impl ReadAt for Content {
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let end = left.min(buf.len());
+        self.spool.read_at(self.offset + offset.min(self.size), &mut buf[..end])
+    }
+}
+
+/// Reads positioned bytes one after another.
+pub struct Cursor<'a> {
+    source: &'a dyn ReadAt,
+    position: u64,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the first byte.
+    pub fn new(source: &'a dyn ReadAt) -> Self {
+        Self { source, position: 0 }
+    }
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read_at(self.position, buf)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Cursor<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.source.len().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_in_memory_is_read_back_from_a_file() {
+        let room = SpoolRoom::default();
+        let big: Vec<u8> = (0..MEMORY + 100).map(|i| (i % 251) as u8).collect();
+        let spool = room.copy(&big[..], big.len() as u64, u64::MAX).unwrap();
+        assert!(matches!(spool.bytes, Bytes::File(_)));
+        assert_eq!(spool.sha256(), Digest::of(&big));
+        let content = Content::part(Arc::new(spool), 1000, 5000, Digest::of(b""));
+        let mut read = Vec::new();
+        content.reader().read_to_end(&mut read).unwrap();
+        assert_eq!(read, big[1000..6000]);
+        let small = room.copy(&b"abc"[..], 3, 3).unwrap();
+        assert!(matches!(small.bytes, Bytes::Memory(_)));
+        assert!(matches!(room.copy(&b"abcd"[..], 4, 3), Err(SpoolError::Long(3))));
+    }
+}
