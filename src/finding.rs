@@ -6,7 +6,9 @@
 
 pub mod diagnostic;
 pub mod escape;
+pub mod report;
 pub mod rule;
+pub mod rules;
 
 use crate::oci::{DiffId, Digest};
 use serde::Serialize;

@@ -5,6 +5,7 @@
 //! judges or describes an image sees no difference.
 
 pub mod read;
+pub mod stored;
 pub mod tree;
 
 use crate::binary::ReadAt as _;

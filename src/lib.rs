@@ -9,8 +9,16 @@
 
 // The line.
 pub mod assemble;
+pub mod attest;
 pub mod base;
+pub mod bom;
+pub mod inspect;
+pub mod pipeline;
+pub mod policy;
+pub mod publish;
 pub mod recipe;
+pub mod sign;
+pub mod verify;
 
 // Foundations.
 pub mod archive;
@@ -18,6 +26,7 @@ pub mod binary;
 pub mod finding;
 pub mod image;
 pub mod oci;
+pub mod settings;
 pub mod signature;
 pub mod store;
 pub mod time;

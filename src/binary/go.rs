@@ -33,3 +33,6 @@ pub enum Error {
         limit: u64,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,17 +88,16 @@ pub fn blob_path(root: &Path, digest: &Digest) -> PathBuf {
 }
 
 /// Writes a file under a temporary name and renames it, so that readers see the old
-/// bytes or the new ones.
+/// bytes or the new ones. Does not wait for the disk: what is written here can be built again.
 ///
 /// # Errors
-/// When the file cannot be written, flushed to the disk, or renamed.
+/// When the file cannot be written or renamed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::with_prefix_in(".tmp-", folder)?;
     file.write_all(bytes)?;
     make_readable(file.as_file())?;
-    file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

@@ -94,7 +94,7 @@ impl Template {
 /// Fills the placeholders of a path with the facts of a platform: `{os}`, `{arch}` and
 /// `{goarch}` as Go spells them, `{variant}` (empty where there is one only), and Rust's
 /// target triples `{rust-musl}` and `{rust-gnu}`.
-pub(crate) fn for_platform(pattern: &str, platform: &Platform) -> String {
+pub fn for_platform(pattern: &str, platform: &Platform) -> String {
     let mut values = BTreeMap::new();
     for name in PLATFORM {
         let value = match name {

@@ -194,7 +194,7 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// Returns the known name that a mistyped one most likely means.
-pub(crate) fn suggestion<'a>(
+pub fn suggestion<'a>(
     typed: &str,
     known: impl Iterator<Item = impl AsRef<str> + 'a>,
 ) -> Option<String> {

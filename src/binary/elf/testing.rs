@@ -147,7 +147,7 @@ impl Writer {
             segments.push((ph::PT_NOTE, ph::PF_R, at, self.notes.len()));
         }
         if self.relro {
-            segments.push((ph::PT_GNU_RELRO, ph::PF_R, DATA, 16));
+            segments.push((ph::PT_GNU_RELRO, ph::PF_R, DATA, 8));
         }
         place(&mut file, &self.loose);
         let mut headers = vec![0; if self.layout.wide { 64 } else { 40 }];

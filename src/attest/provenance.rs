@@ -1,0 +1,101 @@
+//! SLSA provenance v1: how an image was made, with everything that it was made from.
+//!
+//! Source: slsa.dev/spec/v1.0/provenance. `docs/provenance.md` documents the build type.
+//! Says nothing of the time and the machine: the same inputs give the same record.
+
+use crate::assemble::{self, Input};
+use crate::base::Base;
+use crate::oci::{Digest, Platform};
+use crate::recipe::Recipe;
+use crate::settings::Policy;
+use crate::time::Epoch;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What this kind of build is, and how its record is to be read.
+pub const BUILD_TYPE: &str = "urn:karat:build-type:assembly:v1";
+/// Who says so: this program, run by whoever holds the key that signs.
+pub const BUILDER: &str = "urn:karat:builder:local";
+
+/// One platform of a build.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'a> {
+    /// The platform.
+    pub platform: &'a Platform,
+    /// Its base.
+    pub base: &'a Base,
+    /// What was read for it.
+    pub inputs: &'a [Input],
+}
+
+/// What the provenance of a build tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// The recipe's path relative to the project root.
+    pub recipe_path: &'a str,
+    /// The vars' values.
+    pub vars: &'a BTreeMap<String, String>,
+    /// The time that was written.
+    pub epoch: Epoch,
+    /// The policy that judged.
+    pub policy: &'a Policy,
+    /// The encoder of the added layer.
+    pub encoder: &'a str,
+}
+
+impl Record<'_> {
+    /// Writes the predicate for the platforms that a digest covers.
+    pub fn predicate(&self, made: &[Made<'_>]) -> Value {
+        let mut dependencies = vec![
+            dependency("recipe", self.recipe_path, &Digest::of(self.recipe.text.as_bytes())),
+            dependency("policy", &self.policy.name, &self.policy.digest()),
+        ];
+        for one in made {
+            if let Some(digest) = &one.base.digest {
+                dependencies.push(dependency(
+                    "base",
+                    &format!("{}?platform={}", one.base.name, one.platform),
+                    digest,
+                ));
+            }
+            for package in &one.base.packages {
+                let name = format!("{}_{}_{}", package.name, package.version, package.architecture);
+                dependencies.push(dependency("base-package", &name, &package.sha256));
+            }
+            for input in one.inputs {
+                let kind = if input.binary { "binary" } else { "file" };
+                dependencies.push(dependency(kind, &input.source, &input.sha256));
+            }
+        }
+        dependencies.sort_by_key(Value::to_string);
+        dependencies.dedup();
+        json!({
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "recipe": self.recipe_path,
+                    "vars": self.vars,
+                    "sourceDateEpoch": self.epoch.seconds(),
+                },
+                "internalParameters": {
+                    "assemblyFormat": assemble::FORMAT,
+                    "encoder": self.encoder,
+                    "platforms": made.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
+                    "ruleSet": crate::finding::rules::VERSION,
+                },
+                "resolvedDependencies": dependencies,
+            },
+            "runDetails": {
+                "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
+                "metadata": {},
+            },
+        })
+    }
+}
+
+/// Writes a resolved dependency (`ResourceDescriptor` of in-toto).
+fn dependency(kind: &str, name: &str, digest: &Digest) -> Value {
+    json!({ "name": name, "digest": { "sha256": digest.hex() }, "annotations": { "kind": kind } })
+}

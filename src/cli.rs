@@ -1,0 +1,69 @@
+//! One file a command; arguments as typed ([`args`]) apart from values ready to use
+//! ([`settings`]); one way out ([`output`], [`failure`]).
+
+mod args;
+mod build;
+mod check;
+mod explain;
+mod failure;
+mod inspect;
+mod key;
+mod output;
+mod settings;
+mod verify;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use failure::{CODE_USAGE, Failure};
+use output::Output;
+use std::process::ExitCode;
+
+/// The list of the crates of this build, as `build.rs` wrote it.
+pub(crate) const DEPENDENCIES: &[u8; include_bytes!(concat!(
+    env!("OUT_DIR"),
+    "/dependencies.zlib"
+))
+ .len()] = include_bytes!(concat!(env!("OUT_DIR"), "/dependencies.zlib"));
+
+/// Runs the command line and returns the process's exit code.
+pub(crate) fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let output = Output::new(arguments.format);
+    let done = match arguments.command {
+        Command::Build(args) => build::run(&args, &output),
+        Command::Check(args) => check::run(&args, &output),
+        Command::Inspect(args) => inspect::run(&args, &output),
+        Command::Verify(args) => verify::run(&args, &output),
+        Command::Key(args) => key::run(&args, &output),
+        Command::Explain(args) => explain::run(&args, &output),
+        Command::Schema(args) => explain::schema(&args, &output),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Says what is wrong with the arguments, as JSON where that was asked for.
+fn refused(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--format=json")
+        || std::env::args_os()
+            .zip(std::env::args_os().skip(1))
+            .any(|(a, b)| a == "--format" && b == "json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let message =
+            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Output::new(args::Format::Json)
+            .failure(&Failure::usage(message).hint("see `karat --help`"));
+        return ExitCode::from(CODE_USAGE);
+    }
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(CODE_USAGE) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,166 @@
+//! What a user types.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Builds golden container images: distroless, from static binaries and a pinned base.
+/// No daemon, no root, no Dockerfile.
+#[derive(Debug, Parser)]
+#[command(name = "karat", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done or accepted, 1 judged and rejected, 2 wrong input, 3 trying again may help."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document on standard output.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Builds the image of a recipe: assembled, inspected, described, signed.
+    Build(Build),
+    /// Checks recipes without building anything; needs no inputs.
+    Check(Check),
+    /// Judges any image, archive or file by the rules of the gate.
+    Inspect(Inspect),
+    /// Verifies the signatures on an image and that its bytes are what was signed.
+    Verify(Verify),
+    /// Makes and shows signing keys in cosign's format.
+    Key(Key),
+    /// Says what a rule means and what helps.
+    Explain(Explain),
+    /// Prints a JSON schema.
+    Schema(Schema),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// Recipes, folders of recipes, or a static executable; by default the only recipe of the project.
+    #[arg(value_name = "RECIPE|ELF")]
+    pub(super) recipes: Vec<PathBuf>,
+    /// Where the image goes: `oci:DIR[:TAG]` or `archive:FILE`; may be repeated. By default `dist/NAME/`.
+    #[arg(long, short, value_name = "REF")]
+    pub(super) output: Vec<String>,
+    /// A value for a var that the recipe declares.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub(super) vars: Vec<String>,
+    /// Builds these platforms only; may be repeated.
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub(super) platforms: Vec<String>,
+    /// Signs image, SBOM and provenance with this key file; its password is read from
+    /// `COSIGN_PASSWORD` or asked for.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: Option<PathBuf>,
+    /// Runs the `make` command of a binary whose file is missing.
+    #[arg(long)]
+    pub(super) make: bool,
+    /// Stops at the first recipe that fails.
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// The time that is written, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
+    /// Refuses to run under any policy but the one with this digest.
+    #[arg(long, value_name = "DIGEST")]
+    pub(super) policy_digest: Option<String>,
+    /// Opens no connection. This version never opens one.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Recipes or folders of recipes; by default all of the project.
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), or paths of layouts, archives and files.
+    #[arg(value_name = "REF|PATH", required = true)]
+    pub(super) references: Vec<String>,
+    /// Exits with 0 also when something is rejected, to take an inventory.
+    #[arg(long)]
+    pub(super) exit_zero: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, or the path of one.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The public key that must have signed.
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: PathBuf,
+    /// What must be signed; by default what the policy requires.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STATEMENT")]
+    pub(super) require: Vec<Require>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Require {
+    Signature,
+    Sbom,
+    Provenance,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    #[command(subcommand)]
+    pub(super) command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Makes a key pair: `cosign.key`, encrypted with a password, and `cosign.pub`.
+    Generate {
+        /// The file names without their endings.
+        #[arg(long, value_name = "PREFIX", default_value = "cosign")]
+        output: PathBuf,
+    },
+    /// Prints the public key of a private key file.
+    Public {
+        /// The private key.
+        #[arg(long, value_name = "KEY")]
+        key: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The rule's id; without it, all rules are listed.
+    pub(super) rule: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Of which file.
+    #[arg(value_enum)]
+    pub(super) kind: SchemaKind,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaKind {
+    Recipe,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,66 @@
+//! `karat check`.
+
+use super::args;
+use super::build::{from_here, policy_here, read};
+use super::failure::{CODE_DONE, CODE_USAGE, Failure};
+use super::output::Output;
+use super::settings;
+use karat::oci::Platform;
+use karat::recipe::{self, discover};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
+    policy_here()?;
+    let mut paths = Vec::new();
+    let here = [PathBuf::from(".")];
+    for path in if args.paths.is_empty() { &here[..] } else { &args.paths[..] } {
+        if !path.is_dir() {
+            paths.push(path.clone());
+            continue;
+        }
+        let project = settings::project(path)?;
+        let below = path
+            .canonicalize()
+            .map_err(|error| Failure::failed(format!("`{}`: {error}", path.display())))?;
+        let found = discover::recipes(project.root(), &below)
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        paths.extend(found.iter().map(|path| from_here(path)));
+    }
+    if paths.is_empty() {
+        return Err(Failure::usage("there is no recipe here")
+            .hint("recipes lie in `recipes/*.toml` or are called `*.karat.toml`"));
+    }
+    let mut checked = Vec::new();
+    let mut code = CODE_DONE;
+    for path in &paths {
+        match check(path) {
+            Ok(name) => {
+                output.tell(&format!("ok      {}  {name}", path.display()));
+                checked.push(
+                    json!({ "recipe": path.display().to_string(), "name": name, "faults": [] }),
+                );
+            }
+            Err(failure) => {
+                code = CODE_USAGE;
+                if !output.is_json() {
+                    output.failure(&failure);
+                }
+                let faults =
+                    failure.diagnostics.as_ref().map(|diagnostics| json!(diagnostics.located()));
+                checked.push(json!({ "recipe": path.display().to_string(), "faults": faults.unwrap_or(json!([{ "message": failure.message }])) }));
+            }
+        }
+    }
+    if output.is_json() {
+        output.json(&json!({ "schema": "karat.check/v1", "code": code, "recipes": checked }));
+    }
+    Ok(code)
+}
+
+fn check(path: &Path) -> Result<String, Failure> {
+    let shown = path.display().to_string();
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
+    Ok(recipe::parse(&shown, &text, Platform::host().as_ref())?.name)
+}

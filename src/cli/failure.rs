@@ -1,0 +1,243 @@
+//! What goes wrong, with the exit code and with what helps.
+
+use super::settings::SettingsError;
+use karat::assemble::input::InputError;
+use karat::assemble::{AssembleError, Fault, FaultError};
+use karat::base::{self, BaseError};
+use karat::finding::diagnostic::{Diagnostic, Diagnostics};
+use karat::image::stored::StoredError;
+use karat::oci::reference::InvalidReference;
+use karat::pipeline::build::BuildError;
+use karat::pipeline::inspect::InspectError;
+use karat::publish::PublishError;
+use karat::recipe::Recipe;
+use std::fmt::Write;
+
+/// Done; for a judging command: accepted.
+pub(super) const CODE_DONE: u8 = 0;
+/// Judged and rejected.
+pub(super) const CODE_REJECTED: u8 = 1;
+/// What the user gave is wrong.
+pub(super) const CODE_USAGE: u8 = 2;
+/// The work could not be done; trying again may help.
+pub(super) const CODE_FAILED: u8 = 3;
+
+/// A command that did not do its work.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    /// The places in a file that a user wrote.
+    pub(super) diagnostics: Option<Box<Diagnostics>>,
+}
+
+impl Failure {
+    /// The user gave something wrong.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { code: CODE_USAGE, message: message.into(), hint: None, diagnostics: None }
+    }
+
+    /// The work could not be done.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self { code: CODE_FAILED, ..Self::usage(message) }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Makes a failure of a build's error; the recipe gives its lines.
+    pub(super) fn of_build(error: BuildError, recipe: &Recipe) -> Self {
+        let diagnosed = |faults: Vec<Diagnostic>, code| {
+            let diagnostics = Diagnostics::new(&recipe.file, &recipe.text, faults);
+            Self {
+                code,
+                diagnostics: Some(Box::new(diagnostics)),
+                ..Self::usage(format!("`{}` cannot be built", recipe.file))
+            }
+        };
+        match error {
+            BuildError::Assemble(AssembleError::Faults(faults)) => {
+                let transient = faults.iter().all(|fault| {
+                    matches!(&fault.error, FaultError::Input(input) if input.is_transient())
+                });
+                diagnosed(
+                    faults.iter().map(diagnose).collect(),
+                    if transient { CODE_FAILED } else { CODE_USAGE },
+                )
+            }
+            BuildError::Base(error) | BuildError::Assemble(AssembleError::Base(error)) => {
+                match &error {
+                    BaseError::Unknown(_) => {
+                        let known = base::names().map(|name| format!("`{name}`")).join(" and ");
+                        let hint = format!(
+                            "this version has {known}; bases of a project's own come with a later one"
+                        );
+                        diagnosed(
+                            vec![
+                                Diagnostic::new(recipe.base.span.clone(), error.to_string())
+                                    .hint(hint),
+                            ],
+                            CODE_USAGE,
+                        )
+                    }
+                    BaseError::Platform { .. } => diagnosed(
+                        vec![Diagnostic::new(recipe.base.span.clone(), error.to_string()).hint(
+                            "take the platform out of `platforms`, or use `base = \"scratch\"`",
+                        )],
+                        CODE_USAGE,
+                    ),
+                    _ => Self::failed(error.to_string()),
+                }
+            }
+            BuildError::UnknownVar(_) => {
+                let known: Vec<_> = recipe.vars.keys().map(|name| format!("`{name}`")).collect();
+                let hint = if known.is_empty() {
+                    "it declares none".to_owned()
+                } else {
+                    format!("it declares {}", known.join(", "))
+                };
+                Self::usage(error.to_string()).hint(hint)
+            }
+            BuildError::MissingVar(ref name) => {
+                let hint = format!("give it: `--var {name}=VALUE`");
+                Self::usage(error.to_string()).hint(hint)
+            }
+            BuildError::UnlistedPlatform(_) => {
+                let listed: Vec<_> =
+                    recipe.platforms.iter().map(|one| format!("`{one}`")).collect();
+                Self::usage(error.to_string()).hint(format!("it lists {}", listed.join(", ")))
+            }
+            BuildError::VarValue { .. } => Self::usage(error.to_string()),
+            BuildError::Publish(error) => error.into(),
+            other => Self::failed(other.to_string()),
+        }
+    }
+}
+
+/// Says what is wrong with a line of the recipe, and how the search for it ends.
+fn diagnose(fault: &Fault) -> Diagnostic {
+    let diagnostic = Diagnostic::new(fault.span.clone(), fault.error.to_string());
+    let hint = match &fault.error {
+        FaultError::Input(InputError::Missing { looked_for, nearest, .. }) => {
+            let mut hint = format!("looked for {}", looked_for.display());
+            if let Some(nearest) = nearest {
+                let _ = write!(hint, "\nnearby lies {}", nearest.display());
+            }
+            if let Some(make) = &fault.make {
+                let _ = write!(hint, "\nmake it with `{make}`, or let `karat build --make` do so");
+            }
+            hint
+        }
+        FaultError::Input(InputError::Outside { .. }) => {
+            "every link is resolved, and inputs must lie below the project's root: copy the file into the project".to_owned()
+        }
+        FaultError::Input(InputError::Folder { .. }) => {
+            "a `[[binary]]` is one file; a folder of data is packed by `[[file]]`".to_owned()
+        }
+        FaultError::Input(InputError::Changed { .. }) => {
+            "something still writes to it: wait until the build that makes it is done".to_owned()
+        }
+        FaultError::Input(InputError::Spool { .. }) => "free some space, or set TMPDIR to a folder with more".to_owned(),
+        FaultError::BaseFolder { .. } => "choose a path that the base does not have".to_owned(),
+        FaultError::Taken { .. } => "one entry a path".to_owned(),
+        FaultError::Pin { .. } => "the file is not the one that was reviewed: find out why, or change the pin".to_owned(),
+        FaultError::NoFolder { .. } | FaultError::Path(_) | FaultError::Input(_) => return diagnostic,
+    };
+    diagnostic.hint(hint)
+}
+
+impl From<Box<Diagnostics>> for Failure {
+    fn from(diagnostics: Box<Diagnostics>) -> Self {
+        let count = diagnostics.faults.len();
+        let message = match count {
+            1 => format!("`{}` has a fault", diagnostics.file),
+            _ => format!("`{}` has {count} faults", diagnostics.file),
+        };
+        Self { diagnostics: Some(diagnostics), ..Self::usage(message) }
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let message = error.to_string();
+        match error {
+            PublishError::SomethingElse { .. } => {
+                Self::usage(message).hint("name another output, or move away what is there")
+            }
+            PublishError::Unsupported(_) => Self::usage(message)
+                .hint("write `oci:DIR[:TAG]` or `archive:FILE`, and copy it with skopeo or crane"),
+            PublishError::Old { .. } => {
+                Self::usage(message).hint("remove the broken layout, or name another")
+            }
+            PublishError::Write { .. } => Self::failed(message),
+        }
+    }
+}
+
+impl From<InvalidReference> for Failure {
+    fn from(error: InvalidReference) -> Self {
+        let failure = Self::usage(error.to_string());
+        match error {
+            InvalidReference::Nothing(text) if text.is_empty() => {
+                failure.hint("name a layout, an archive or a file")
+            }
+            InvalidReference::Nothing(_) => failure
+                .hint("paths are relative to the current folder; layouts are `oci:DIR[:TAG]`"),
+            InvalidReference::NoHost(text) => failure
+                .hint(format!("write the whole reference: `docker://registry.example/{text}`")),
+            InvalidReference::NoDigest(text) => {
+                failure.hint(format!("`{text}@sha256:…`, or `docker://{text}`"))
+            }
+            InvalidReference::Malformed { .. } => failure,
+        }
+    }
+}
+
+impl From<StoredError> for Failure {
+    fn from(error: StoredError) -> Self {
+        let message = error.to_string();
+        match error {
+            _ if error.is_judgement() => Self { code: CODE_REJECTED, ..Self::usage(message) },
+            StoredError::Io(_) => Self::failed(message),
+            StoredError::Several(_) => Self::usage(message).hint("name one: `oci:DIR:TAG`"),
+            _ => Self::usage(message),
+        }
+    }
+}
+
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Stored(error) => error.into(),
+            InspectError::Open { ref error, .. }
+                if error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::usage(error.to_string())
+            }
+            InspectError::Open { .. } | InspectError::File { .. } => {
+                Self::failed(error.to_string())
+            }
+            InspectError::Unsupported(_) => Self::usage(error.to_string())
+                .hint("copy the image to a layout first: `skopeo copy docker://… oci:DIR:TAG`"),
+            InspectError::Folder(_) => Self::usage(error.to_string()).hint("name the files in it"),
+            InspectError::Special { .. } => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let failure = if error.is_transient() {
+            Self::failed(error.to_string())
+        } else {
+            Self::usage(error.to_string())
+        };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `karat inspect`.
+
+use super::args;
+use super::build::policy_here;
+use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
+use super::output::Output;
+use karat::finding::report::{Report, Verdict};
+use karat::oci::Reference;
+use karat::pipeline;
+use karat::time::Now;
+use serde_json::json;
+use std::time::SystemTime;
+
+pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> {
+    let policy = policy_here()?;
+    let now = Now::new(SystemTime::now());
+    let mut reports = Vec::new();
+    let mut codes = Vec::new();
+    let mut failures = Vec::new();
+    for text in &args.references {
+        let inspected = Reference::parse(text, |path| path.symlink_metadata().is_ok())
+            .map_err(Failure::from)
+            .and_then(|reference| Ok(pipeline::inspect::inspect(&reference, &policy, now)?));
+        match inspected {
+            Ok(report) => {
+                let rejected = report.verdict == Verdict::Rejected && !args.exit_zero;
+                codes.push(if rejected { CODE_REJECTED } else { CODE_DONE });
+                if !output.is_json() {
+                    print(&report, output);
+                }
+                reports.push(report);
+            }
+            Err(failure) => {
+                codes.push(failure.code);
+                if !output.is_json() {
+                    output.failure(&failure);
+                }
+                failures.push(failure);
+            }
+        }
+    }
+    if output.is_json() {
+        match (&reports[..], failures.len()) {
+            ([only], 0) => output.document(&String::from_utf8_lossy(&only.to_json())),
+            ([], 1) => {
+                if let Some(only) = failures.pop() {
+                    return Err(only);
+                }
+            }
+            _ => {
+                let errors: Vec<_> = failures
+                    .iter()
+                    .map(|failure| json!({ "schema": "karat.error/v1", "code": failure.code, "message": failure.message, "hint": failure.hint }))
+                    .collect();
+                output.json(
+                    &json!({ "schema": "karat.reports/v1", "reports": reports, "errors": errors }),
+                );
+            }
+        }
+    }
+    let worst =
+        [CODE_USAGE, CODE_REJECTED, CODE_FAILED].into_iter().find(|code| codes.contains(code));
+    Ok(worst.unwrap_or(CODE_DONE))
+}
+
+fn print(report: &Report, output: &Output) {
+    let verdict = if report.verdict == Verdict::Accepted { "accepted" } else { "rejected" };
+    let digest = report.subject.digest.map_or_else(String::new, |digest| format!("  {digest}"));
+    output.result(&format!(
+        "{verdict}  {}{digest}",
+        karat::finding::escape::terminal(&report.subject.reference)
+    ));
+    output.result(&format!("policy    {} {}", report.policy.name, report.policy.digest));
+    output.result(&format!("findings  {}", report.counts()));
+    output.document(&report.findings_text());
+}

@@ -1,0 +1,120 @@
+//! The one place that prints: results to standard output, all else to standard error.
+
+use super::args::Format;
+use super::failure::Failure;
+use karat::finding::escape;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Where and how things are printed.
+#[derive(Debug)]
+pub(super) struct Output {
+    format: Format,
+    colour: bool,
+}
+
+impl Output {
+    /// Reads once whether standard error is a terminal that wants colour.
+    pub(super) fn new(format: Format) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self { format, colour: wanted && io::stderr().is_terminal() }
+    }
+
+    /// Says whether results are JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a line of results. A reader that went away is no fault of ours.
+    pub(super) fn result(&self, text: &str) {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+
+    /// Prints a document of results as it is.
+    pub(super) fn document(&self, text: &str) {
+        let _ = write!(io::stdout(), "{text}");
+    }
+
+    /// Prints a JSON document.
+    pub(super) fn json(&self, value: &Value) {
+        self.result(&serde_json::to_string_pretty(value).unwrap_or_default());
+    }
+
+    /// Tells what is going on. Each line is escaped for itself.
+    pub(super) fn tell(&self, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(io::stderr(), "{}", escape::terminal(line));
+        }
+    }
+
+    /// Tells with a heading that stands out on a terminal.
+    pub(super) fn heading(&self, text: &str) {
+        let text = escape::terminal(text);
+        let _ = match self.colour {
+            true => writeln!(io::stderr(), "\x1b[1m{text}\x1b[0m"),
+            false => writeln!(io::stderr(), "{text}"),
+        };
+    }
+
+    /// Says what went wrong: for people on standard error, for scripts on standard output.
+    pub(super) fn failure(&self, failure: &Failure) {
+        if self.is_json() {
+            let faults =
+                failure.diagnostics.as_ref().map(|diagnostics| json!(diagnostics.located()));
+            let mut error = json!({
+                "schema": "karat.error/v1",
+                "code": failure.code,
+                "message": failure.message,
+                "hint": failure.hint,
+            });
+            if let Some(faults) = faults {
+                error["faults"] = faults;
+            }
+            return self.json(&error);
+        }
+        let mut err = io::stderr();
+        if let Some(diagnostics) = &failure.diagnostics {
+            let _ = writeln!(err, "{}\n", diagnostics.render(self.colour));
+        }
+        let (start, end) = if self.colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let _ = writeln!(err, "{start}error{end}: {}", escape::terminal(&failure.message));
+        for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
+            let _ = writeln!(err, "  help: {}", escape::terminal(line));
+        }
+    }
+}
+
+/// Writes a number of bytes for people, in powers of 1000.
+pub(super) fn bytes(count: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit < units.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_are_readable() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_949, "999.9 kB"),
+            (999_999, "1.0 MB"),
+            (18_200_000, "18.2 MB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The gate's eyes: looks at every entry of every layer, and at the file system that
+//! they make together.
+//!
+//! Takes an [`Image`] and [`Rules`], gives [`Inspected`]: the image and its findings,
+//! inseparable. Decides nothing: whether a finding stops an image is the policy's.
+//! Opens no path and unpacks nothing; every byte that it reads is hostile.
+
+mod config;
+mod executable;
+mod needles;
+mod path;
+mod privilege;
+mod recognise;
+mod script;
+
+use crate::binary::ReadAt as _;
+use crate::finding::{FileFacts, Finding, rules};
+use crate::image::{Entry, Image, Kind, Origin, Tree};
+use crate::oci::{DiffId, Digest, ImagePath, Platform};
+use crate::store::Content;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an image is measured against, apart from the rules that hold for all.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What the image runs on; none when its configuration names nothing that karat knows.
+    pub platform: Option<Platform>,
+    /// The executables that a recipe declares; none for images that nobody here has
+    /// assembled. With a declaration, every other executable is refused.
+    pub declared: Option<Vec<Declared>>,
+}
+
+/// An executable that a recipe declares.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// Its path in the image, as the recipe writes it.
+    pub path: ImagePath,
+    /// What its bytes must say that it is: `go:…`, `cargo:…` or `note:…`.
+    pub identity: Option<String>,
+}
+
+/// Something that was inspected, and what was found. Only this module makes one.
+#[derive(Debug)]
+pub struct Inspected<T> {
+    subject: T,
+    found: Vec<(Option<usize>, Finding)>,
+}
+
+impl<T> Inspected<T> {
+    /// Returns what was inspected.
+    pub fn subject(&self) -> &T {
+        &self.subject
+    }
+
+    /// Splits into what was inspected and the findings, the worst first. `diff_ids` are
+    /// the digests of the layers, for findings in layers that were not packed before.
+    pub fn into_parts(self, diff_ids: &[DiffId]) -> (T, Vec<Finding>) {
+        let place = |(layer, mut finding): (Option<usize>, Finding)| {
+            finding.layer = layer.and_then(|layer| diff_ids.get(layer).copied());
+            finding
+        };
+        let mut findings: Vec<_> = self.found.into_iter().map(place).collect();
+        findings.sort_by(Finding::order);
+        (self.subject, findings)
+    }
+}
+
+/// Inspects an image: each layer's entries, hidden ones too, then the whole.
+pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
+    let tree = image.tree();
+    let mut look = Look::new(&tree, rules);
+    for (number, layer) in image.layers.iter().enumerate() {
+        look.layer = Some(number);
+        for entry in &layer.entries {
+            look.entry(entry, layer.origin);
+        }
+    }
+    look.layer = None;
+    config::check(&mut look, &image.config);
+    path::check_replaced(&mut look, &image.layers);
+    Inspected { subject: image, found: look.found }
+}
+
+/// Inspects one file as if it were the only one of an image that has no base.
+///
+/// `name` stands for the path in findings. No platform is demanded.
+pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
+    let entry = Entry {
+        path: name.trim_start_matches('/').as_bytes().to_vec(),
+        kind: Kind::File(content.clone()),
+        mode: 0o555,
+        uid: 0,
+        gid: 0,
+        mtime: 0,
+        xattrs: Vec::new(),
+    };
+    let tree = Tree::default();
+    let rules = Rules::default();
+    let mut look = Look::new(&tree, &rules);
+    look.entry(&entry, Origin::Foreign);
+    Inspected { subject: content, found: look.found }
+}
+
+/// What one inspection knows and has found.
+struct Look<'a> {
+    tree: &'a Tree<'a>,
+    platform: Option<&'a Platform>,
+    /// The declared executables by where their paths lead.
+    declared: Option<BTreeMap<Vec<u8>, &'a Declared>>,
+    layer: Option<usize>,
+    found: Vec<(Option<usize>, Finding)>,
+    /// Contents that were read already, with the paths below which they were found.
+    seen: BTreeSet<(Digest, bool)>,
+}
+
+impl<'a> Look<'a> {
+    fn new(tree: &'a Tree<'a>, rules: &'a Rules) -> Self {
+        let lead = |declared: &'a Declared| {
+            let path = declared.path.relative().as_bytes();
+            (tree.resolve(path).unwrap_or_else(|_| path.to_vec()), declared)
+        };
+        Self {
+            tree,
+            platform: rules.platform.as_ref(),
+            declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
+            layer: None,
+            found: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn report(&mut self, finding: Finding) {
+        self.found.push((self.layer, finding));
+    }
+
+    fn report_file(&mut self, entry: &Entry, content: &Content, mut finding: Finding) {
+        finding.file = Some(FileFacts { sha256: content.sha256(), size: content.len() });
+        self.report(finding.at(entry.shown()));
+    }
+
+    fn entry(&mut self, entry: &Entry, origin: Origin) {
+        path::check(self, entry, origin);
+        privilege::check(self, entry);
+        let Kind::File(content) = &entry.kind else { return };
+        // Declared or not makes a difference; beyond that, equal bytes are equal.
+        let declared = match (&self.declared, origin) {
+            (Some(declared), Origin::Added) => Some(declared.get(&entry.path).copied()),
+            _ => None,
+        };
+        if declared.is_none() && !self.seen.insert((content.sha256(), entry.mode & 0o111 != 0)) {
+            return;
+        }
+        let checked = executable::check(self, entry, content, declared).and_then(|is_elf| {
+            if is_elf { Ok(()) } else { script::check(self, entry, content, declared) }
+        });
+        if let Err(error) = checked {
+            let finding = Finding::new(
+                &rules::COULD_NOT_INSPECT,
+                format!("the file cannot be read: {error}"),
+            );
+            self.report_file(entry, content, finding);
+        }
+    }
+}

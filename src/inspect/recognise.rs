@@ -1,0 +1,295 @@
+//! Programs that have no place in a golden image, recognised by what they are.
+//!
+//! A fingerprint is a list of strings that one program carries and no other; it fires
+//! when enough of them occur anywhere in the bytes of an executable. Names, sections and
+//! symbols are not looked at, so renaming and stripping hide nothing. The table with its
+//! counts and provenance is `fingerprints.toml` beside this file.
+
+use super::needles::Needles;
+use crate::binary::elf::View;
+use crate::binary::go::BuildInfo;
+use crate::binary::{ReadAt, rust};
+use crate::finding::{Rule, rules};
+use serde::Deserialize;
+use std::io::{self, Read as _};
+use std::sync::LazyLock;
+
+/// The part of the table that recognising needs, deflated: in plain bytes, this program
+/// would carry every string that it looks for.
+static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
+/// The shortest string that counts: compilers turn shorter ones into immediate operands,
+/// and the search slides along by as many bytes as the shortest string allows.
+const SHORTEST: usize = 7;
+/// How much of a file is searched at a time.
+const CHUNK: usize = 256 << 10;
+
+/// A program that was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recognised {
+    pub(super) rule: &'static Rule,
+    pub(super) tool: String,
+    pub(super) evidence: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    fingerprint: Vec<Fingerprint>,
+    needed: Vec<Prefix>,
+    go_package: Vec<Prefix>,
+}
+
+#[derive(Deserialize)]
+struct Fingerprint {
+    tool: String,
+    category: String,
+    need: usize,
+    encoding: String,
+    strings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Prefix {
+    prefix: String,
+    category: String,
+    severity: String,
+}
+
+struct Recogniser {
+    needles: Needles,
+    /// Each fingerprint with the numbers of its strings.
+    fingerprints: Vec<(Fingerprint, Vec<usize>)>,
+    needed: Vec<Prefix>,
+    go_packages: Vec<Prefix>,
+}
+
+static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
+    let mut text = String::new();
+    let read = flate2::read::DeflateDecoder::new(TABLE).read_to_string(&mut text);
+    let table: Result<Table, _> = toml::from_str(&text);
+    #[expect(clippy::expect_used, reason = "the table is compiled in, and a test reads it")]
+    let table =
+        read.ok().and_then(|_| table.ok()).expect("the compiled-in fingerprint table is whole");
+    let mut strings: Vec<Vec<u8>> = Vec::new();
+    let fingerprints = table
+        .fingerprint
+        .into_iter()
+        .map(|mut fingerprint| {
+            fingerprint.strings.retain(|string| string.len() >= SHORTEST);
+            let numbers = fingerprint.strings.iter().map(|string| {
+                strings.push(match fingerprint.encoding.as_str() {
+                    "utf32le" => string.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(),
+                    _ => string.as_bytes().to_vec(),
+                });
+                strings.len() - 1
+            });
+            let numbers = numbers.collect();
+            (fingerprint, numbers)
+        })
+        .collect();
+    let refused = |prefixes: Vec<Prefix>| {
+        prefixes.into_iter().filter(|one| one.severity == "reject").collect()
+    };
+    Recogniser {
+        needles: Needles::new(strings),
+        fingerprints,
+        needed: refused(table.needed),
+        go_packages: refused(table.go_package),
+    }
+});
+
+/// Recognises an executable: by its strings, the libraries that it needs, and its Go
+/// main package. One result a rule and program.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub(super) fn executable(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Vec<Recognised>> {
+    let recogniser = &*RECOGNISER;
+    let mut recognised = recogniser.by_strings(source)?;
+    let Some(view) = view else { return Ok(recognised) };
+    let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
+    for library in libraries {
+        if let Some(known) =
+            recogniser.needed.iter().find(|known| library.starts_with(&known.prefix))
+        {
+            push(
+                &mut recognised,
+                &known.category,
+                "a program of this family",
+                format!("it needs {library}"),
+            );
+        }
+    }
+    if let Ok(Some(info)) = BuildInfo::read(source, view) {
+        let whole_segments = |prefix: &str| {
+            info.path
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if let Some(known) =
+            recogniser.go_packages.iter().find(|known| whole_segments(&known.prefix))
+        {
+            let evidence = format!("its Go main package is {}", info.path);
+            push(&mut recognised, &known.category, &known.prefix, evidence);
+        }
+    }
+    Ok(recognised)
+}
+
+fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: String) {
+    let Some(rule) = of_category(category) else { return };
+    match recognised.iter_mut().find(|known| known.rule == rule) {
+        Some(known) => known.evidence.push(evidence),
+        None => {
+            recognised.push(Recognised { rule, tool: tool.to_owned(), evidence: vec![evidence] })
+        }
+    }
+}
+
+impl Recogniser {
+    fn by_strings(&self, source: &dyn ReadAt) -> io::Result<Vec<Recognised>> {
+        let mut found =
+            vec![false; self.fingerprints.iter().map(|(_, numbers)| numbers.len()).sum()];
+        let overlap = self.needles.overlap();
+        let mut window = vec![0; overlap + CHUNK];
+        let mut kept = 0;
+        let mut offset = 0;
+        loop {
+            let count = source.fill_at(offset, &mut window[kept..])?;
+            if count == 0 {
+                break;
+            }
+            offset += count as u64;
+            let filled = kept + count;
+            self.needles.mark(&window[..filled], &mut found);
+            kept = filled.min(overlap);
+            window.copy_within(filled - kept..filled, 0);
+        }
+        let mut recognised = Vec::new();
+        for (fingerprint, numbers) in &self.fingerprints {
+            let strings = fingerprint.strings.iter().zip(numbers);
+            let hits: Vec<_> =
+                strings.filter(|(_, number)| found[**number]).map(|(string, _)| string).collect();
+            if hits.len() < fingerprint.need {
+                continue;
+            }
+            let Some(rule) = of_category(&fingerprint.category) else { continue };
+            let quoted = hits
+                .iter()
+                .take(4)
+                .map(|string| format!("\"{string}\""))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let evidence = format!(
+                "{} of {} marks of {}: {quoted}",
+                hits.len(),
+                fingerprint.strings.len(),
+                fingerprint.tool
+            );
+            recognised.push(Recognised {
+                rule,
+                tool: fingerprint.tool.clone(),
+                evidence: vec![evidence],
+            });
+        }
+        Ok(recognised)
+    }
+}
+
+/// Returns the rule of a category of the fingerprint table.
+fn of_category(category: &str) -> Option<&'static Rule> {
+    Some(match category {
+        "shell" => &rules::SHELL,
+        "multicall" => &rules::MULTICALL,
+        "package-manager" => &rules::PACKAGE_MANAGER,
+        "debugger" => &rules::DEBUGGER,
+        "sniffer" => &rules::SNIFFER,
+        "net-recon" => &rules::NETWORK_SCANNER,
+        "net-client" => &rules::NETWORK_CLIENT,
+        "remote-access" => &rules::REMOTE_ACCESS,
+        "tunnel" => &rules::TUNNEL,
+        "privilege" => &rules::PRIVILEGE_TOOL,
+        "namespace" => &rules::NAMESPACE_TOOL,
+        "container-tool" => &rules::CONTAINER_TOOL,
+        "compiler" => &rules::COMPILER,
+        "interpreter" => &rules::INTERPRETER,
+        "shell-escape" => &rules::SHELL_ESCAPE,
+        "file-tool" => &rules::FILE_TOOL,
+        "process-tool" => &rules::PROCESS_TOOL,
+        "firewall" => &rules::FIREWALL_TOOL,
+        "init" => &rules::INIT_SYSTEM,
+        "emulator" => &rules::EMULATOR,
+        "sanitizer" => &rules::SANITIZER,
+        _ => return None,
+    })
+}
+
+/// What an executable says that it is: `go:PACKAGE`, `go:MODULE`, `cargo:CRATE`, `note:NAME`.
+///
+/// # Errors
+/// When the bytes cannot be read. Forged lists say nothing.
+pub(super) fn identities(source: &dyn ReadAt, view: &View) -> io::Result<Vec<String>> {
+    let mut identities = Vec::new();
+    if let Ok(Some(info)) = BuildInfo::read(source, view) {
+        identities.push(format!("go:{}", info.path));
+        if let Some(main) = info.main.filter(|main| main.path != info.path) {
+            identities.push(format!("go:{}", main.path));
+        }
+    }
+    if let Ok(Some(dependencies)) = rust::Dependencies::read(source, view) {
+        identities.extend(dependencies.root().map(|root| format!("cargo:{}", root.name)));
+    }
+    let package = view.notes(source)?.package();
+    if let Some(name) =
+        package.as_ref().and_then(|note| note.get("name")).and_then(|name| name.as_str())
+    {
+        identities.push(format!("note:{name}"));
+    }
+    Ok(identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_category_of_the_table_has_a_rule() {
+        for (fingerprint, _) in &RECOGNISER.fingerprints {
+            assert!(of_category(&fingerprint.category).is_some(), "{}", fingerprint.category);
+            assert!(
+                (1..=fingerprint.strings.len()).contains(&fingerprint.need),
+                "{}",
+                fingerprint.tool
+            );
+        }
+        assert!(RECOGNISER.fingerprints.len() >= 177);
+    }
+
+    /// The marks of the tools that the gate must know, planted in other bytes.
+    #[test]
+    fn marks_are_found_across_the_borders_of_chunks() {
+        for tool in ["busybox", "dash", "bash", "dpkg", "curl", "wget", "strace", "gdb"] {
+            let known = RECOGNISER.fingerprints.iter().map(|(known, _)| known);
+            let fingerprint = known
+                .filter(|known| known.tool.starts_with(tool))
+                .max_by_key(|known| known.strings.len());
+            let fingerprint = fingerprint.unwrap_or_else(|| panic!("{tool} is in the table"));
+            let mut bytes = vec![b'x'; 3 * CHUNK];
+            for (i, string) in fingerprint.strings.iter().take(fingerprint.need).enumerate() {
+                let at =
+                    CHUNK * (1 + i % 2) + RECOGNISER.needles.overlap() - string.len() / 2 + i * 200;
+                bytes[at..at + string.len()].copy_from_slice(string.as_bytes());
+            }
+            let found = RECOGNISER.by_strings(&bytes.as_slice()).unwrap();
+            assert!(found.iter().any(|one| one.tool == fingerprint.tool), "{tool}: {found:?}");
+            let one_short = fingerprint.strings[0].as_bytes();
+            assert_eq!(RECOGNISER.by_strings(&one_short).unwrap(), Vec::new());
+        }
+    }
+
+    #[test]
+    fn karat_does_not_recognise_itself() {
+        let itself = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let found = RECOGNISER.by_strings(&itself.as_slice()).unwrap();
+        assert_eq!(found, Vec::new());
+    }
+}

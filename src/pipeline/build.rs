@@ -1,0 +1,438 @@
+//! recipe → base → assemble → inspect → bill of materials → judgement → image →
+//! attestations → signature → outputs.
+
+use crate::assemble::input::Project;
+use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, config};
+use crate::attest::{self, provenance};
+use crate::base::{self, Base, BaseError};
+use crate::bom::{self, Bom};
+use crate::finding::report::{PolicyName, Report, Subject, Verdict};
+use crate::finding::{Finding, rules};
+use crate::image::{Image, Origin};
+use crate::inspect;
+use crate::oci::layout::LayoutWriter;
+use crate::oci::{Descriptor, Platform};
+use crate::policy::{self, Cleared};
+use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
+use crate::recipe::{Compression, Recipe};
+use crate::settings::Policy;
+use crate::sign;
+use crate::signature::{self, PrivateKey};
+use crate::store::SpoolRoom;
+use crate::time::{Epoch, Now};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+
+/// Everything that a build depends on.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// The recipe's path relative to the project root, for the provenance.
+    pub recipe_path: &'a str,
+    /// The project.
+    pub project: &'a Project,
+    /// The values that were given for vars.
+    pub vars: &'a BTreeMap<String, String>,
+    /// The platforms to build, of those of the recipe; none for all.
+    pub platforms: Option<&'a [Platform]>,
+    /// The time that is written.
+    pub epoch: Epoch,
+    /// The time that decides what has expired.
+    pub now: Now,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The key that signs, if anything is to be signed.
+    pub key: Option<&'a PrivateKey>,
+    /// How many threads compress.
+    pub threads: NonZeroUsize,
+    /// Where the image goes; at least one.
+    pub destinations: &'a [Destination],
+}
+
+/// What a build has done.
+#[derive(Debug)]
+pub struct Built {
+    /// The report, with its verdict.
+    pub report: Report,
+    /// The manifest, or the index over several; none for a rejected image.
+    pub root: Option<Descriptor>,
+    /// What was built, platform by platform.
+    pub account: Vec<Account>,
+    /// How many statements were signed.
+    pub signed: usize,
+}
+
+/// What is to be said of one platform.
+#[derive(Debug)]
+pub struct Account {
+    /// The platform.
+    pub platform: Platform,
+    /// The base and the digest of its manifest.
+    pub base: (String, Option<crate::oci::Digest>),
+    /// What was read, in byte order.
+    pub inputs: Vec<Input>,
+    /// The bytes of the stored layers, the base's and the added ones.
+    pub stored: (u64, u64),
+    /// How many packages the bill of materials lists.
+    pub packages: usize,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BuildError {
+    #[error("the recipe declares no var `{0}`")]
+    UnknownVar(String),
+    #[error("`{value}` is no value of the var `{name}`: it must match {pattern}")]
+    VarValue { name: String, value: String, pattern: String },
+    #[error("the var `{0}` has no default and was not given")]
+    MissingVar(String),
+    #[error("the recipe does not list the platform {0}")]
+    UnlistedPlatform(Platform),
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("failed to write a document of the image: {0}")]
+    Document(io::Error),
+    #[error("failed to sign: {0}")]
+    Sign(#[from] signature::Error),
+}
+
+/// Builds the image of a recipe.
+///
+/// # Errors
+/// When nothing could be judged or written. A rejected image is no error: its report says so.
+pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
+    let vars = vars(options)?;
+    let platforms = platforms(options)?;
+    for destination in options.destinations {
+        destination.check()?;
+    }
+    let Some(first) = options.destinations.first() else {
+        return Err(BuildError::Document(io::Error::other("no destination was named")));
+    };
+    let staging = Staging::beside(first)?;
+    let images = platforms
+        .iter()
+        .map(|platform| one(options, platform, &vars, &staging.layout))
+        .collect::<Result<Vec<_>, _>>()?;
+    let accepted = images.iter().all(|image| image.judged.cleared.is_some());
+    let root = root(options, &images);
+    let report = report(options, &images, accepted, &root.1, first);
+    let mut built = Built { report, root: None, account: Vec::new(), signed: 0 };
+    if accepted {
+        let signed = papers_and_referrers(options, &images, &root, &vars, &staging.layout)?;
+        let mut papers = signed.papers;
+        papers.push(("report.json".to_owned(), built.report.to_json()));
+        papers.push(("report.html".to_owned(), built.report.to_html().into_bytes()));
+        built.signed = signed.referrers.len();
+        let release = Release {
+            root: root.1.clone(),
+            referrers: signed.referrers,
+            name: options.recipe.name.clone(),
+        };
+        publish::release(&release, staging, &papers, options.destinations)?;
+        built.root = Some(root.1);
+    } else {
+        let papers = vec![
+            ("report.json".to_owned(), built.report.to_json()),
+            ("report.html".to_owned(), built.report.to_html().into_bytes()),
+        ];
+        publish::rejection(staging, &papers, options.destinations)?;
+    }
+    built.account = images.into_iter().map(|image| image.account).collect();
+    Ok(built)
+}
+
+fn vars(options: Options<'_>) -> Result<BTreeMap<String, String>, BuildError> {
+    let declared = &options.recipe.vars;
+    for (name, value) in options.vars {
+        let var = declared.get(name).ok_or_else(|| BuildError::UnknownVar(name.clone()))?;
+        if !var.pattern.is_match(value) {
+            let pattern = var.pattern.as_str().to_owned();
+            return Err(BuildError::VarValue { name: name.clone(), value: value.clone(), pattern });
+        }
+    }
+    let value = |(name, var): (&String, &crate::recipe::Var)| {
+        let value = options.vars.get(name).or(var.default.as_ref());
+        Ok((name.clone(), value.cloned().ok_or_else(|| BuildError::MissingVar(name.clone()))?))
+    };
+    declared.iter().map(value).collect()
+}
+
+fn platforms(options: Options<'_>) -> Result<Vec<Platform>, BuildError> {
+    let listed = &options.recipe.platforms;
+    let Some(wanted) = options.platforms else { return Ok(listed.clone()) };
+    match wanted.iter().find(|platform| !listed.contains(platform)) {
+        Some(unlisted) => Err(BuildError::UnlistedPlatform(unlisted.clone())),
+        None => Ok(listed.iter().filter(|platform| wanted.contains(platform)).cloned().collect()),
+    }
+}
+
+/// The image of one platform, judged.
+struct Platformed {
+    account: Account,
+    base: Base,
+    documents: config::Documents,
+    bom: Bom,
+    judged: policy::Judged<()>,
+}
+
+fn one(
+    options: Options<'_>,
+    platform: &Platform,
+    vars: &BTreeMap<String, String>,
+    layout: &LayoutWriter,
+) -> Result<Platformed, BuildError> {
+    let recipe = options.recipe;
+    let room = SpoolRoom::default();
+    let base = base::resolve(&recipe.base.value, platform)?;
+    let request = Request {
+        recipe,
+        platform,
+        base: &base,
+        project: options.project,
+        vars,
+        epoch: options.epoch,
+    };
+    let Assembled { image, inputs } = assemble::image(request, &room)?;
+    let declared = recipe.binaries.iter().map(|binary| inspect::Declared {
+        path: binary.path.clone(),
+        identity: binary.identity.as_ref().map(ToString::to_string),
+    });
+    let rules =
+        inspect::Rules { platform: Some(platform.clone()), declared: Some(declared.collect()) };
+    // Packing reads the same spools as looking: neither waits for the other.
+    let (packed, inspected, bom) = std::thread::scope(|scope| {
+        let packing = scope.spawn(|| {
+            assemble::pack(
+                &image,
+                &base,
+                layout,
+                recipe.compression,
+                options.epoch,
+                options.threads,
+            )
+        });
+        let inspected = inspect::image(&image, &rules);
+        let bom = bom::of(&image, &base.packages);
+        let packed = packing
+            .join()
+            .unwrap_or_else(|_| Err(AssembleError::Layer(io::Error::other("packing failed"))));
+        (packed, inspected, bom)
+    });
+    let packed = packed?;
+    let further = further(&image, &packed, &base, options.policy);
+    let judged = policy::judge(
+        inspected,
+        &packed.diff_ids,
+        further,
+        &recipe.waivers,
+        options.policy,
+        options.now,
+    );
+    let judged =
+        policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
+    let documents = config::documents(&image, &packed);
+    for bytes in [&documents.config, &documents.manifest] {
+        layout.write_blob(bytes).map_err(BuildError::Document)?;
+    }
+    let added = packed.added_size(&base);
+    let all: u64 = packed.layers.iter().map(|layer| layer.size).sum();
+    let account = Account {
+        platform: platform.clone(),
+        base: (base.name.clone(), base.digest),
+        inputs,
+        stored: (all - added, added),
+        packages: bom.packages().count(),
+    };
+    Ok(Platformed { account, base, documents, bom, judged })
+}
+
+/// Findings about the image as a whole that no file shows.
+fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<Finding> {
+    let mut findings = vec![Finding::new(
+        &rules::NOT_SCANNED,
+        "NOT SCANNED for known vulnerabilities: this version of karat has no vulnerability database",
+    )];
+    let added = packed.added_size(base);
+    if added > policy.gate.max_size {
+        let finding = Finding::new(
+            &rules::IMAGE_TOO_LARGE,
+            format!(
+                "the added layers have {added} bytes, and the policy allows {}",
+                policy.gate.max_size
+            ),
+        );
+        let unpacked = image.file_bytes(Origin::Added);
+        findings.push(finding.because([format!("{unpacked} bytes of files before compression")]));
+    }
+    findings
+}
+
+/// The index over several platforms, or the only manifest.
+fn root(options: Options<'_>, images: &[Platformed]) -> (Option<Vec<u8>>, Descriptor) {
+    if let [only] = images {
+        return (None, only.documents.descriptor.clone());
+    }
+    let manifests: Vec<_> = images
+        .iter()
+        .map(|image| (image.account.platform.clone(), image.documents.descriptor.clone()))
+        .collect();
+    let mut annotations = BTreeMap::from([(config::CREATED.to_owned(), options.epoch.to_string())]);
+    if let Ok(vars) = vars(options) {
+        let filled =
+            options.recipe.annotations.iter().map(|(key, text)| (key.clone(), text.fill(&vars)));
+        annotations.extend(filled);
+    }
+    let (bytes, descriptor) = config::index(&manifests, &annotations);
+    (Some(bytes), descriptor)
+}
+
+fn report(
+    options: Options<'_>,
+    images: &[Platformed],
+    accepted: bool,
+    root: &Descriptor,
+    destination: &Destination,
+) -> Report {
+    let policy = PolicyName { name: options.policy.name.clone(), digest: options.policy.digest() };
+    let of = |digest, platform, verdict: bool, findings, packages, images| Report {
+        schema: Report::SCHEMA,
+        subject: Subject { reference: destination.to_string(), digest, platform },
+        policy: policy.clone(),
+        verdict: if verdict { Verdict::Accepted } else { Verdict::Rejected },
+        findings,
+        packages,
+        vulnerabilities: Vec::new(),
+        images,
+    };
+    let mut reports: Vec<Report> = images
+        .iter()
+        .map(|image| {
+            let cleared = image.judged.cleared.is_some();
+            let digest = cleared.then_some(image.documents.descriptor.digest);
+            let platform = Some(image.account.platform.to_string());
+            of(
+                digest,
+                platform,
+                cleared,
+                image.judged.findings.clone(),
+                image.bom.report_packages(),
+                Vec::new(),
+            )
+        })
+        .collect();
+    if reports.len() == 1 {
+        if let Some(only) = reports.pop() {
+            return only;
+        }
+    }
+    of(accepted.then_some(root.digest), None, accepted, Vec::new(), Vec::new(), reports)
+}
+
+/// What goes out beside the image.
+struct Signed {
+    papers: Papers,
+    referrers: Vec<Descriptor>,
+}
+
+fn papers_and_referrers(
+    options: Options<'_>,
+    images: &[Platformed],
+    (index, root): &(Option<Vec<u8>>, Descriptor),
+    vars: &BTreeMap<String, String>,
+    layout: &LayoutWriter,
+) -> Result<Signed, BuildError> {
+    let record = provenance::Record {
+        recipe: options.recipe,
+        recipe_path: options.recipe_path,
+        vars,
+        epoch: options.epoch,
+        policy: options.policy,
+        encoder: match options.recipe.compression {
+            Compression::Gzip => crate::archive::gzip::ENCODER_ID,
+            Compression::Zstd => crate::archive::zstd::ENCODER_ID,
+        },
+    };
+    let made: Vec<_> = images
+        .iter()
+        .map(|image| provenance::Made {
+            platform: &image.account.platform,
+            base: &image.base,
+            inputs: &image.account.inputs,
+        })
+        .collect();
+    let mut papers = Vec::new();
+    let mut referrers = Vec::new();
+    let mut attest =
+        |subject: &Descriptor, cleared: &Cleared<()>, sbom: &Value, provenance: &Value| {
+            let Some(key) = options.key else { return Ok::<(), BuildError>(()) };
+            for statement in
+                attest::statements(cleared, &options.recipe.name, &subject.digest, sbom, provenance)
+            {
+                let referrer = sign::statement(&statement, subject, key, options.epoch)?;
+                for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
+                    layout.write_blob(bytes).map_err(BuildError::Document)?;
+                }
+                referrers.push(referrer.descriptor);
+            }
+            Ok(())
+        };
+    let several = index.is_some();
+    let whole = record.predicate(&made);
+    papers.push(("provenance.json".to_owned(), pretty(&whole)));
+    if let Some(bytes) = index {
+        layout.write_blob(bytes).map_err(BuildError::Document)?;
+        let platforms: Vec<_> = images
+            .iter()
+            .map(|image| {
+                let descriptor = &image.documents.descriptor;
+                (image.account.platform.clone(), descriptor.digest, descriptor.size)
+            })
+            .collect();
+        let sbom =
+            bom::spdx23::index(&options.recipe.name, &root.digest, &platforms, options.epoch);
+        papers.push(("sbom.spdx.json".to_owned(), pretty(&sbom)));
+        if let Some(cleared) = images.first().and_then(|image| image.judged.cleared.as_ref()) {
+            attest(root, cleared, &sbom, &whole)?;
+        }
+    }
+    for (image, made) in images.iter().zip(&made) {
+        let descriptor = &image.documents.descriptor;
+        let subject = bom::Subject {
+            name: options.recipe.name.clone(),
+            digest: descriptor.digest,
+            size: descriptor.size,
+            platform: image.account.platform.clone(),
+            base: image.account.base.1.map(|digest| (image.account.base.0.clone(), digest)),
+            epoch: options.epoch,
+        };
+        let spdx = bom::spdx23::value(&image.bom, &subject);
+        let cyclonedx = bom::cyclonedx::value(&image.bom, &subject);
+        let suffix = if several {
+            format!(".{}", image.account.platform.to_string().replace('/', "-"))
+        } else {
+            String::new()
+        };
+        papers.push((format!("sbom{suffix}.spdx.json"), pretty(&spdx)));
+        papers.push((format!("sbom{suffix}.cdx.json"), pretty(&cyclonedx)));
+        if let Some(cleared) = &image.judged.cleared {
+            attest(descriptor, cleared, &spdx, &record.predicate(std::slice::from_ref(made)))?;
+        }
+    }
+    Ok(Signed { papers, referrers })
+}
+
+/// Writes a document for people: indented, with a final newline, keys sorted.
+fn pretty(value: &Value) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,133 @@
+//! Layouts that hold images of several names: one is added or replaced, the others stay.
+
+use super::{PublishError, Release, Staging};
+use crate::image::stored::Stored;
+use crate::oci::document::{Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
+use crate::oci::layout::{LayoutWriter, REF_NAME, blob_path};
+use crate::oci::{Descriptor, Digest};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+pub(super) fn check(dir: &Path) -> Result<(), PublishError> {
+    let something_else = |what| PublishError::SomethingElse { path: dir.to_owned(), what };
+    match dir.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(PublishError::Write { path: dir.to_owned(), error }),
+        Ok(found) if !found.is_dir() => Err(something_else("no folder")),
+        Ok(_) if dir.join("oci-layout").is_file() => match Stored::open_folder(dir) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(PublishError::Old { path: dir.to_owned(), error }),
+        },
+        Ok(_) => match super::is_empty(dir) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(something_else("a folder, but no OCI image layout")),
+            Err(error) => Err(PublishError::Write { path: dir.to_owned(), error }),
+        },
+    }
+}
+
+/// Makes the index of a layout: the image first, then other images, then all referrers.
+pub(super) fn index(release: &Release, tag: Option<&str>, others: Vec<Descriptor>) -> Index {
+    let mut image = release.root.clone();
+    if let Some(tag) = tag {
+        image.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
+    }
+    let (artifacts, images): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|descriptor| descriptor.artifact_type.is_some());
+    let mut manifests = vec![image];
+    manifests.extend(images);
+    for referrer in release.referrers.iter().cloned().chain(artifacts) {
+        if !manifests.iter().any(|known| known.digest == referrer.digest) {
+            manifests.push(referrer);
+        }
+    }
+    Index::new(manifests)
+}
+
+/// Moves the staged blobs into a layout and names the image in its index.
+pub(super) fn write(
+    release: &Release,
+    staging: Staging,
+    dir: &Path,
+    tag: Option<&str>,
+) -> Result<(), PublishError> {
+    let write = |error| PublishError::Write { path: dir.to_owned(), error };
+    check(dir)?;
+    if !dir.exists() {
+        staging.layout.finish(&index(release, tag, Vec::new()).to_bytes()).map_err(write)?;
+        return fs::rename(staging.image(), dir).map_err(write);
+    }
+    let layout = LayoutWriter::create(dir).map_err(write)?;
+    let old = match Stored::open_folder(dir) {
+        Ok(stored) => Some(stored),
+        Err(_) if !dir.join("index.json").exists() => None,
+        Err(error) => return Err(PublishError::Old { path: dir.to_owned(), error }),
+    };
+    let before = old.as_ref().map(reachable).unwrap_or_default();
+    let others = old.map(|old| kept(&old, tag)).unwrap_or_default();
+    for entry in staging.image().join("blobs/sha256").read_dir().map_err(write)? {
+        let entry = entry.map_err(write)?;
+        fs::rename(entry.path(), dir.join("blobs/sha256").join(entry.file_name()))
+            .map_err(write)?;
+    }
+    layout.finish(&index(release, tag, others).to_bytes()).map_err(write)?;
+    // Only now is what the old image alone needed no longer named by anything.
+    if let Ok(new) = Stored::open_folder(dir) {
+        for digest in before.difference(&reachable(&new)) {
+            let _ = fs::remove_file(blob_path(dir, digest));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the entries of an index that stay: not the image of this name, and not what
+/// refers to it alone.
+fn kept(old: &Stored, tag: Option<&str>) -> Vec<Descriptor> {
+    let name = |descriptor: &Descriptor| descriptor.annotations.get(REF_NAME).cloned();
+    let replaced = |one: &&Descriptor| one.artifact_type.is_none() && name(one).as_deref() == tag;
+    let (replaced, mut kept): (Vec<_>, Vec<_>) = old.index.manifests.iter().partition(replaced);
+    let covers = |images: &[&Descriptor]| {
+        let mut digests: BTreeSet<Digest> = images.iter().map(|image| image.digest).collect();
+        for image in images {
+            digests.extend(old.manifests(image).unwrap_or_default().iter().map(|one| one.digest));
+        }
+        digests
+    };
+    let images: Vec<_> = kept.iter().filter(|one| one.artifact_type.is_none()).copied().collect();
+    let staying = covers(&images);
+    let leaving = covers(&replaced);
+    kept.retain(|one| {
+        let subject = || {
+            let bytes = old.document(one, MAX_MANIFEST).ok()?;
+            Some(Manifest::parse(&bytes).ok()?.subject?.digest)
+        };
+        one.artifact_type.is_none()
+            || subject().is_none_or(|about| !leaving.contains(&about) || staying.contains(&about))
+    });
+    kept.into_iter().cloned().collect()
+}
+
+/// Returns the digests of everything that an index leads to.
+fn reachable(stored: &Stored) -> BTreeSet<Digest> {
+    let mut found = BTreeSet::new();
+    let mut waiting: Vec<Descriptor> = stored.index.manifests.clone();
+    while let Some(descriptor) = waiting.pop() {
+        if !found.insert(descriptor.digest) {
+            continue;
+        }
+        let Ok(bytes) = stored.document(&descriptor, MAX_MANIFEST) else { continue };
+        if descriptor.media_type.is_index() {
+            waiting.extend(
+                Index::parse(&bytes, MAX_MANIFESTS)
+                    .map(|index| index.manifests)
+                    .unwrap_or_default(),
+            );
+        } else if let Ok(manifest) = Manifest::parse(&bytes) {
+            found.insert(manifest.config.digest);
+            found.extend(manifest.layers.iter().map(|layer| layer.digest));
+        }
+    }
+    found
+}

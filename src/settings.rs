@@ -1,0 +1,92 @@
+//! What a site demands: the policy.
+//!
+//! This version knows the built-in policy only; reading `karat-policy.toml` comes with
+//! a later one, and until then a project that has one is refused, never half obeyed.
+
+use crate::finding::Severity;
+use crate::oci::{Digest, canonical};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The rules by which images are judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// What the gate demands.
+    pub gate: Gate,
+    /// What waivers may do.
+    pub waivers: Waivers,
+}
+
+/// What the gate demands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Gate {
+    /// The number of the rule set that the policy was written for.
+    pub edition: u32,
+    /// The severities of which one open finding rejects an image.
+    pub fail_on: Vec<Severity>,
+    /// The most bytes that the stored layers beside the base's may have.
+    pub max_size: u64,
+    /// What must be signed for an image before it is released or accepted.
+    pub require: Vec<Requirement>,
+    /// Severities that differ from the rules' own.
+    pub rules: BTreeMap<String, Severity>,
+}
+
+/// A signed statement that can be demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    /// A signature on the image.
+    Signature,
+    /// A bill of materials of the image.
+    Sbom,
+    /// How the image was made.
+    Provenance,
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Signature => "signature",
+            Self::Sbom => "sbom",
+            Self::Provenance => "provenance",
+        })
+    }
+}
+
+/// What waivers may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Waivers {
+    /// The most days from a waiver's creation to its end.
+    pub max_days: u32,
+    /// Rules that are never waived, beside those that cannot be; `*` at the end stands for anything.
+    pub never: Vec<String>,
+}
+
+impl Policy {
+    /// Returns the built-in policy.
+    pub fn golden() -> Self {
+        let never = ["shell", "multicall", "package-manager", "secret-*", "user-root"];
+        Self {
+            name: "golden".to_owned(),
+            gate: Gate {
+                edition: 1,
+                fail_on: vec![Severity::Critical, Severity::High],
+                max_size: 256 << 20,
+                require: vec![Requirement::Signature, Requirement::Sbom, Requirement::Provenance],
+                rules: BTreeMap::new(),
+            },
+            waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
+        }
+    }
+
+    /// Returns the hash of the policy's canonical JSON: the same for everybody who judges alike.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&canonical::json(self))
+    }
+}

@@ -1,0 +1,264 @@
+//! Verification: is what lies there what was signed?
+//!
+//! Takes a stored image, a key and what is required, gives every candidate with the
+//! reason why it was taken or refused. Reads every byte of the image, so that a changed
+//! one shows, and trusts no annotation: what counts is what was signed.
+
+use crate::attest::predicate_type;
+use crate::image::stored::{Stored, StoredError};
+use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::{Descriptor, Digest, MediaType};
+use crate::settings::Requirement;
+use crate::signature::{self, Bundle, PublicKey};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// The most referrers of one digest that are looked at.
+const MAX_CANDIDATES: usize = 100;
+/// The types of statement that are read (in-toto, Statement v1 and v0.1).
+const STATEMENTS: [&str; 2] =
+    ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+
+/// The outcome of a verification.
+#[derive(Debug, Serialize)]
+pub struct Verification {
+    /// The digest that was verified.
+    pub digest: Digest,
+    /// Each digest that must be signed: the image, and the platforms of an index.
+    pub subjects: Vec<Subject>,
+    /// What of the stored bytes is not what its digest says.
+    pub damage: Vec<String>,
+}
+
+/// One digest and what is signed about it.
+#[derive(Debug, Serialize)]
+pub struct Subject {
+    /// The digest.
+    pub digest: Digest,
+    /// The platform, below an index.
+    pub platform: Option<String>,
+    /// Which requirements are met.
+    pub met: BTreeMap<Requirement, bool>,
+    /// What was looked at.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One referrer that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Candidate {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The signed predicate type; none when it was not verified.
+    pub predicate_type: Option<String>,
+    /// Why it does not count; none when it does.
+    pub refused: Option<String>,
+}
+
+impl Verification {
+    /// Says whether every subject has everything that is required, and every byte is right.
+    pub fn accepted(&self) -> bool {
+        self.damage.is_empty()
+            && self.subjects.iter().all(|subject| subject.met.values().all(|met| *met))
+    }
+}
+
+/// Why a candidate does not count.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("it is about {0}")]
+    OtherSubject(Digest),
+    #[error("it has no subject")]
+    NoSubject,
+    #[error("it holds {0} layers, and a bundle is one")]
+    Layers(usize),
+    #[error("it holds a `{0}`")]
+    MediaType(MediaType),
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    #[error(transparent)]
+    Document(#[from] crate::oci::document::DocumentError),
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
+    #[error("the signed statement cannot be read: {0}")]
+    Statement(String),
+    #[error("the signed statement is about other digests")]
+    OtherDigest,
+}
+
+/// The parts of a signed statement that are judged (in-toto, Statement v1).
+#[derive(Deserialize)]
+struct Statement {
+    #[serde(rename = "_type")]
+    kind: String,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    subject: Vec<StatementSubject>,
+}
+
+#[derive(Deserialize)]
+struct StatementSubject {
+    digest: BTreeMap<String, String>,
+}
+
+/// Verifies a stored image.
+///
+/// # Errors
+/// When the image cannot be read at all. What is there and wrong is in the outcome.
+pub fn stored(
+    stored: &Stored,
+    root: &Descriptor,
+    key: &PublicKey,
+    require: &[Requirement],
+) -> Result<Verification, StoredError> {
+    let mut damage = Vec::new();
+    let mut subjects = Vec::new();
+    let mut covered = vec![root.clone()];
+    match stored.manifests(root) {
+        Ok(manifests) if root.media_type.is_index() => covered.extend(manifests),
+        Ok(_) => {}
+        Err(error) if error.is_judgement() => damage.push(format!("{}: {error}", root.digest)),
+        Err(error) => return Err(error),
+    }
+    let referrers = referrers(stored);
+    for descriptor in &covered {
+        if descriptor.media_type.is_manifest() {
+            check_bytes(stored, descriptor, &mut damage)?;
+        }
+        let platform = descriptor.platform.as_ref().filter(|_| covered.len() > 1);
+        subjects.push(subject(
+            stored,
+            descriptor,
+            platform.and_then(|one| one.known()),
+            &referrers,
+            key,
+            require,
+        ));
+    }
+    Ok(Verification { digest: root.digest, subjects, damage })
+}
+
+/// Reads every byte that a manifest names.
+fn check_bytes(
+    stored: &Stored,
+    descriptor: &Descriptor,
+    damage: &mut Vec<String>,
+) -> Result<(), StoredError> {
+    let manifest = match stored.documents(descriptor) {
+        Ok((manifest, _)) => manifest,
+        Err(error) if error.is_judgement() => {
+            damage.push(format!("manifest {} or its configuration: {error}", descriptor.digest));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for layer in &manifest.layers {
+        let read = stored.blob(layer).and_then(|mut blob| {
+            let mut chunk = vec![0; 256 << 10];
+            loop {
+                match blob.read(&mut chunk) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) => match crate::archive::Error::from(error) {
+                        crate::archive::Error::Io(error) => return Err(error.into()),
+                        error => return Err(StoredError::Differs { digest: layer.digest, error }),
+                    },
+                }
+            }
+        });
+        match read {
+            Ok(()) => {}
+            Err(error) if error.is_judgement() => {
+                damage.push(format!("layer {}: {error}", layer.digest))
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A referrer and its manifest, or why that could not be read.
+type Found = (Descriptor, Result<Manifest, Refused>);
+
+fn referrers(stored: &Stored) -> Vec<Found> {
+    let read = |descriptor: &Descriptor| {
+        let manifest = stored
+            .document(descriptor, MAX_MANIFEST)
+            .map_err(Refused::from)
+            .and_then(|bytes| Ok(Manifest::parse(&bytes)?));
+        (descriptor.clone(), manifest)
+    };
+    stored.artifacts().map(read).collect()
+}
+
+fn subject(
+    stored: &Stored,
+    descriptor: &Descriptor,
+    platform: Option<crate::oci::Platform>,
+    referrers: &[Found],
+    key: &PublicKey,
+    require: &[Requirement],
+) -> Subject {
+    let mut subject = Subject {
+        digest: descriptor.digest,
+        platform: platform.map(|platform| platform.to_string()),
+        met: require.iter().map(|requirement| (*requirement, false)).collect(),
+        candidates: Vec::new(),
+    };
+    for (referrer, manifest) in referrers {
+        // One that cannot be read may be about this digest: it is shown.
+        let judged = match manifest {
+            Err(refused) => Err(refused.to_string()),
+            Ok(manifest) => match candidate(stored, manifest, descriptor, key) {
+                Err(Refused::OtherSubject(_)) => continue,
+                other => other.map_err(|refused| refused.to_string()),
+            },
+        };
+        if subject.candidates.len() == MAX_CANDIDATES {
+            break;
+        }
+        if let Ok(signed) = &judged {
+            for (requirement, met) in &mut subject.met {
+                *met |= predicate_type(*requirement) == signed;
+            }
+        }
+        let (predicate_type, refused) = match judged {
+            Ok(signed) => (Some(signed), None),
+            Err(refused) => (None, Some(refused)),
+        };
+        subject.candidates.push(Candidate { digest: referrer.digest, predicate_type, refused });
+    }
+    subject
+}
+
+/// Judges one candidate and returns the predicate type that was signed.
+fn candidate(
+    stored: &Stored,
+    manifest: &Manifest,
+    subject: &Descriptor,
+    key: &PublicKey,
+) -> Result<String, Refused> {
+    let about = manifest.subject.as_ref().ok_or(Refused::NoSubject)?;
+    if about.digest != subject.digest {
+        return Err(Refused::OtherSubject(about.digest));
+    }
+    let [layer] = &manifest.layers[..] else {
+        return Err(Refused::Layers(manifest.layers.len()));
+    };
+    if layer.media_type != MediaType::SIGSTORE_BUNDLE {
+        return Err(Refused::MediaType(layer.media_type.clone()));
+    }
+    let bytes = stored.document(layer, signature::bundle::MAX_SIZE as u64)?;
+    let signed = Bundle::parse(&bytes)?.verify_with_key(key)?;
+    let statement: Statement = serde_json::from_slice(signed.as_bytes())
+        .map_err(|error| Refused::Statement(error.to_string()))?;
+    if !STATEMENTS.contains(&statement.kind.as_str()) {
+        return Err(Refused::Statement(format!("its type is `{}`", statement.kind)));
+    }
+    let wanted = subject.digest.hex();
+    if statement.subject.iter().any(|one| one.digest.get("sha256") == Some(&wanted)) {
+        Ok(statement.predicate_type)
+    } else {
+        Err(Refused::OtherDigest)
+    }
+}
