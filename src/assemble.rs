@@ -118,8 +118,15 @@ pub enum AssembleError {
 /// Every input that is missing, is of the wrong kind, lies outside the project, cannot
 /// be read, or claims a path that is taken: all together. And when the base cannot be read.
 pub fn image(request: Request<'_>, room: &SpoolRoom) -> Result<Assembled, AssembleError> {
-    let mut layers = request.base.read_layers(room)?;
-    let (entries, inputs) = rootfs::entries(request, &layers, room)?;
+    // The base is unpacked and hashed while the inputs are read.
+    let (layers, binaries) = std::thread::scope(|scope| {
+        let layers = scope.spawn(|| request.base.read_layers(room));
+        let binaries = rootfs::read_binaries(request, room);
+        (layers.join(), binaries)
+    });
+    let mut layers =
+        layers.unwrap_or_else(|_| Err(BaseError::Unreadable(request.base.name.clone())))?;
+    let (entries, inputs) = rootfs::entries(request, &layers, binaries, room)?;
     if !entries.is_empty() {
         layers.push(Layer { origin: Origin::Added, diff_id: None, entries });
     }

@@ -79,6 +79,8 @@ pub enum BaseError {
     Platform { name: String, platform: Platform, made_for: Vec<String> },
     #[error("the record of the built-in base `{name}` is broken: {what}")]
     Broken { name: String, what: String },
+    #[error("the base `{0}` could not be read")]
+    Unreadable(String),
     #[error("the layer `{file}` of the base cannot be read: {error}")]
     Layer { file: String, error: LayerError },
 }

@@ -65,6 +65,12 @@ impl<T> Inspected<T> {
     }
 }
 
+/// Reads the tables that inspecting needs. Worth a thread of its own while there is
+/// nothing to inspect yet; not needed otherwise.
+pub fn prepare() {
+    recognise::prepare();
+}
+
 /// Inspects an image: each layer's entries, hidden ones too, then the whole.
 pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     let tree = image.tree();

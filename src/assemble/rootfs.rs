@@ -19,13 +19,27 @@ const FOLDER: u32 = 0o755;
 /// The mode of an executable.
 const EXECUTABLE: u32 = 0o555;
 
-/// Reads the inputs and lists the entries of the added layer in byte order.
+/// Reads the recipe's executables, in its order. Needs no base, unlike what follows.
+pub(super) fn read_binaries(
+    request: Request<'_>,
+    room: &SpoolRoom,
+) -> Vec<Result<Content, InputError>> {
+    let read = |binary: &recipe::Binary| {
+        let source = binary.source.path(request.platform);
+        let located = request.project.locate(&source)?;
+        Ok(Content::whole(Arc::new(request.project.copy(&source, &located, room)?)))
+    };
+    request.recipe.binaries.iter().map(read).collect()
+}
+
+/// Reads the other inputs and lists the entries of the added layer in byte order.
 ///
 /// # Errors
 /// Every fault of the recipe's lines together.
 pub(super) fn entries(
     request: Request<'_>,
     base: &[Layer],
+    binaries: Vec<Result<Content, InputError>>,
     room: &SpoolRoom,
 ) -> Result<(Vec<Entry>, Vec<Input>), AssembleError> {
     let mut rootfs = Rootfs {
@@ -36,8 +50,8 @@ pub(super) fn entries(
         inputs: Vec::new(),
         faults: Vec::new(),
     };
-    for binary in &request.recipe.binaries {
-        rootfs.binary(binary);
+    for (binary, content) in request.recipe.binaries.iter().zip(binaries) {
+        rootfs.binary(binary, content);
     }
     for file in &request.recipe.files {
         rootfs.file(file);
@@ -78,12 +92,13 @@ impl Rootfs<'_> {
         self.faults.push(Fault { span: span.clone(), error: error.into(), make: None });
     }
 
-    fn binary(&mut self, binary: &recipe::Binary) {
+    fn binary(&mut self, binary: &recipe::Binary, content: Result<Content, InputError>) {
         let platform = self.request.platform;
         let source = binary.source.path(platform);
         let span = &binary.source.span;
-        match self.take(&source, &binary.path, true) {
+        match content {
             Ok(content) => {
+                self.note(&source, &content, &binary.path, true);
                 if let Some(pin) =
                     binary.sha256.get(platform).filter(|pin| **pin != content.sha256())
                 {
@@ -102,25 +117,7 @@ impl Rootfs<'_> {
         }
     }
 
-    fn take(
-        &mut self,
-        source: &str,
-        path: &ImagePath,
-        binary: bool,
-    ) -> Result<Content, InputError> {
-        let located = self.request.project.locate(source)?;
-        self.copy(source, &located, path, binary)
-    }
-
-    fn copy(
-        &mut self,
-        source: &str,
-        located: &std::path::Path,
-        path: &ImagePath,
-        binary: bool,
-    ) -> Result<Content, InputError> {
-        let content =
-            Content::whole(Arc::new(self.request.project.copy(source, located, self.room)?));
+    fn note(&mut self, source: &str, content: &Content, path: &ImagePath, binary: bool) {
         self.inputs.push(Input {
             source: source.trim_start_matches("./").to_owned(),
             path: path.clone(),
@@ -128,6 +125,17 @@ impl Rootfs<'_> {
             size: content.len(),
             binary,
         });
+    }
+
+    fn copy(
+        &mut self,
+        source: &str,
+        located: &std::path::Path,
+        path: &ImagePath,
+    ) -> Result<Content, InputError> {
+        let spool = self.request.project.copy(source, located, self.room)?;
+        let content = Content::whole(Arc::new(spool));
+        self.note(source, &content, path, false);
         Ok(content)
     }
 
@@ -148,7 +156,7 @@ impl Rootfs<'_> {
         };
         match path {
             Err(error) => self.fault(span, error),
-            Ok(path) => match self.copy(&source, &located, &path, false) {
+            Ok(path) => match self.copy(&source, &located, &path) {
                 Ok(content) => self.put(&path, Kind::File(content), file.mode, file.owner, span),
                 Err(error) => self.fault(span, error),
             },
@@ -186,7 +194,7 @@ impl Rootfs<'_> {
                 continue;
             }
             let shown = format!("{}/{}", source.trim_end_matches('/'), one.below);
-            match self.copy(&shown, &one.file, &path, false) {
+            match self.copy(&shown, &one.file, &path) {
                 Ok(content) => self.put(&path, Kind::File(content), file.mode, file.owner, span),
                 Err(error) => self.fault(span, error),
             }

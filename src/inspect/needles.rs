@@ -1,52 +1,53 @@
 //! Finds which of many strings occur in a stream of bytes, in one pass.
 //!
-//! The search of Wu and Manber ("A fast algorithm for multi-pattern searching", 1994)
-//! with blocks of four bytes: it looks at one position in about five, which an
-//! automaton cannot, and its tables stay in the processor's cache. Memory is bounded
-//! by the strings; hostile input costs at most one comparison with each string of one
-//! hash a position.
+//! Every string of at least seven bytes holds, wherever it lies, a whole word of four
+//! bytes at an offset that is a multiple of four. So only every fourth offset is looked
+//! at: its word is asked of a small filter, and what passes is compared. The look-ups do
+//! not wait for each other, which those of an automaton do. Hostile bytes cost at most
+//! a comparison with each string of one word an offset.
 
-/// The bytes of a block.
-const BLOCK: usize = 4;
-/// The number of hashes.
-const HASHES: usize = 1 << 16;
+use std::collections::HashMap;
+
+/// The bytes of a word, and the distance between two looks.
+const WORD: usize = 4;
+/// The shortest string that is found wherever it lies: one word, and the three bytes that
+/// may lie before it.
+pub(super) const SHORTEST: usize = 2 * WORD - 1;
+/// The bits of the filter: 32 KiB, which stays in the processor's nearest cache.
+const FILTER_BITS: u32 = 18;
 
 /// Strings to look for, made ready.
 #[derive(Debug)]
 pub(super) struct Needles {
     strings: Vec<Vec<u8>>,
-    /// The length of the part of each string that the search slides along.
-    window: usize,
     longest: usize,
-    /// How far the window may move when it ends with a block of this hash.
-    shift: Vec<u8>,
-    /// The strings whose window ends with a block of this hash.
-    bucket: Vec<Vec<u32>>,
+    filter: Vec<u64>,
+    /// For each word: the strings that it may belong to, and its offset in them.
+    words: HashMap<u32, Vec<(u32, usize)>>,
 }
 
-fn hash(block: &[u8]) -> usize {
-    let word = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
-    (word.wrapping_mul(0x9E37_79B1) >> 16) as usize
+fn bit(word: u32) -> (usize, u64) {
+    let hash = word.wrapping_mul(0x9E37_79B1) >> (32 - FILTER_BITS);
+    ((hash / 64) as usize, 1 << (hash % 64))
 }
 
 impl Needles {
-    /// Makes strings ready. Each has at least four bytes; shorter ones are never found.
+    /// Makes strings ready. Those shorter than [`SHORTEST`] are never found.
     pub(super) fn new(strings: Vec<Vec<u8>>) -> Self {
-        let usable = || strings.iter().enumerate().filter(|(_, string)| string.len() >= BLOCK);
-        let window = usable().map(|(_, string)| string.len()).min().unwrap_or(BLOCK).min(64);
-        let mut shift = vec![(window - BLOCK + 1) as u8; HASHES];
-        let mut bucket = vec![Vec::new(); HASHES];
-        for (index, string) in usable() {
-            for end in BLOCK..=window {
-                let hash = hash(&string[end - BLOCK..end]);
-                shift[hash] = shift[hash].min((window - end) as u8);
-                if end == window {
-                    bucket[hash].push(index as u32);
-                }
+        let mut filter = vec![0; 1 << (FILTER_BITS - 6)];
+        let mut words: HashMap<u32, Vec<(u32, usize)>> = HashMap::new();
+        for (index, string) in
+            strings.iter().enumerate().filter(|(_, string)| string.len() >= SHORTEST)
+        {
+            for (offset, word) in string.windows(WORD).take(WORD).enumerate() {
+                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                let (place, bit) = bit(word);
+                filter[place] |= bit;
+                words.entry(word).or_default().push((index as u32, offset));
             }
         }
         let longest = strings.iter().map(Vec::len).max().unwrap_or(0);
-        Self { strings, window, longest, shift, bucket }
+        Self { strings, longest, filter, words }
     }
 
     /// Returns how many bytes of a stream must be kept when more are read, so that no
@@ -57,22 +58,25 @@ impl Needles {
 
     /// Marks the strings that occur in some bytes.
     pub(super) fn mark(&self, bytes: &[u8], found: &mut [bool]) {
-        let mut end = self.window;
-        while end <= bytes.len() {
-            let hash = hash(&bytes[end - BLOCK..end]);
-            let shift = usize::from(self.shift[hash]);
-            if shift > 0 {
-                end += shift;
-                continue;
+        for (number, word) in bytes.chunks_exact(WORD).enumerate() {
+            let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            let (place, bit) = bit(word);
+            if self.filter[place] & bit != 0 {
+                self.compare(word, number * WORD, bytes, found);
             }
-            let rest = &bytes[end - self.window..];
-            for index in &self.bucket[hash] {
-                let index = *index as usize;
-                if !found[index] && rest.starts_with(&self.strings[index]) {
-                    found[index] = true;
-                }
+        }
+    }
+
+    #[cold]
+    fn compare(&self, word: u32, at: usize, bytes: &[u8], found: &mut [bool]) {
+        for (index, offset) in self.words.get(&word).into_iter().flatten() {
+            let index = *index as usize;
+            let start = at.checked_sub(*offset);
+            if !found[index]
+                && start.is_some_and(|start| bytes[start..].starts_with(&self.strings[index]))
+            {
+                found[index] = true;
             }
-            end += 1;
         }
     }
 }
@@ -92,8 +96,8 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_a_plain_search_finds(
-            strings in proptest::collection::vec(proptest::collection::vec(0_u8..3, 4..9), 1..20),
-            bytes in proptest::collection::vec(0_u8..3, 0..400),
+            strings in proptest::collection::vec(proptest::collection::vec(0_u8..2, 7..10), 1..20),
+            bytes in proptest::collection::vec(0_u8..2, 0..400),
         ) {
             let plain: Vec<bool> =
                 strings.iter().map(|string| bytes.windows(string.len()).any(|window| window == string)).collect();
@@ -102,11 +106,17 @@ mod tests {
     }
 
     #[test]
-    fn strings_at_both_ends_are_found() {
+    fn strings_at_both_ends_are_found_at_every_offset() {
         let strings: Vec<Vec<u8>> =
-            ["first", "the last one"].iter().map(|s| s.as_bytes().to_vec()).collect();
-        assert_eq!(marked(&strings, b"first and the last one"), [true, true]);
-        assert_eq!(marked(&strings, b"firs"), [false, false]);
+            ["first one", "the last one"].iter().map(|s| s.as_bytes().to_vec()).collect();
+        for gap in ["", "-", "--", "---", "----"] {
+            assert_eq!(
+                marked(&strings, format!("first one{gap}the last one").as_bytes()),
+                [true, true]
+            );
+            assert_eq!(marked(&strings, format!("{gap}first one").as_bytes()), [true, false]);
+        }
+        assert_eq!(marked(&strings, b"first on"), [false, false]);
         assert_eq!(marked(&[], b"anything"), Vec::<bool>::new());
     }
 }

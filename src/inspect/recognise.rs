@@ -5,7 +5,7 @@
 //! symbols are not looked at, so renaming and stripping hide nothing. The table with its
 //! counts and provenance is `fingerprints.toml` beside this file.
 
-use super::needles::Needles;
+use super::needles::{Needles, SHORTEST};
 use crate::binary::elf::View;
 use crate::binary::go::BuildInfo;
 use crate::binary::{ReadAt, rust};
@@ -17,9 +17,6 @@ use std::sync::LazyLock;
 /// The part of the table that recognising needs, deflated: in plain bytes, this program
 /// would carry every string that it looks for.
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
-/// The shortest string that counts: compilers turn shorter ones into immediate operands,
-/// and the search slides along by as many bytes as the shortest string allows.
-const SHORTEST: usize = 7;
 /// How much of a file is searched at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -74,6 +71,7 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         .fingerprint
         .into_iter()
         .map(|mut fingerprint| {
+            // Compilers turn shorter ones into immediate operands anyway.
             fingerprint.strings.retain(|string| string.len() >= SHORTEST);
             let numbers = fingerprint.strings.iter().map(|string| {
                 strings.push(match fingerprint.encoding.as_str() {
@@ -96,6 +94,11 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         go_packages: refused(table.go_package),
     }
 });
+
+/// Reads the table, so that the first executable does not wait for it.
+pub(super) fn prepare() {
+    LazyLock::force(&RECOGNISER);
+}
 
 /// Recognises an executable: by its strings, the libraries that it needs, and its Go
 /// main package. One result a rule and program.

@@ -201,7 +201,11 @@ fn one(
         vars,
         epoch: options.epoch,
     };
-    let Assembled { image, inputs } = assemble::image(request, &room)?;
+    let assembled = std::thread::scope(|scope| {
+        scope.spawn(inspect::prepare);
+        assemble::image(request, &room)
+    });
+    let Assembled { image, inputs } = assembled?;
     let declared = recipe.binaries.iter().map(|binary| inspect::Declared {
         path: binary.path.clone(),
         identity: binary.identity.as_ref().map(ToString::to_string),
@@ -250,7 +254,7 @@ fn one(
         base: (base.name.clone(), base.digest),
         inputs,
         stored: (all - added, added),
-        packages: bom.packages().count(),
+        packages: super::packages(&bom).len(),
     };
     Ok(Platformed { account, base, documents, bom, judged })
 }
@@ -324,7 +328,7 @@ fn report(
                 platform,
                 cleared,
                 image.judged.findings.clone(),
-                image.bom.report_packages(),
+                super::packages(&image.bom),
                 Vec::new(),
             )
         })
@@ -398,33 +402,45 @@ fn papers_and_referrers(
             })
             .collect();
         let sbom =
-            bom::spdx23::index(&options.recipe.name, &root.digest, &platforms, options.epoch);
-        papers.push(("sbom.spdx.json".to_owned(), pretty(&sbom)));
+            bom::spdx23::index(&options.recipe.name, &root.digest, &platforms, None, options.epoch);
+        let value = serde_json::from_slice(&sbom).unwrap_or_default();
+        papers.push(("sbom.spdx.json".to_owned(), sbom));
         if let Some(cleared) = images.first().and_then(|image| image.judged.cleared.as_ref()) {
-            attest(root, cleared, &sbom, &whole)?;
+            attest(root, cleared, &value, &whole)?;
         }
     }
     for (image, made) in images.iter().zip(&made) {
         let descriptor = &image.documents.descriptor;
+        let (base, base_digest) = &image.account.base;
         let subject = bom::Subject {
             name: options.recipe.name.clone(),
             digest: descriptor.digest,
             size: descriptor.size,
-            platform: image.account.platform.clone(),
-            base: image.account.base.1.map(|digest| (image.account.base.0.clone(), digest)),
+            about: bom::About::Image {
+                platform: Some(image.account.platform.clone()),
+                base: base_digest.map(|digest| (base.clone(), digest)),
+            },
+            supplier: None,
             epoch: options.epoch,
         };
-        let spdx = bom::spdx23::value(&image.bom, &subject);
-        let cyclonedx = bom::cyclonedx::value(&image.bom, &subject);
         let suffix = if several {
             format!(".{}", image.account.platform.to_string().replace('/', "-"))
         } else {
             String::new()
         };
-        papers.push((format!("sbom{suffix}.spdx.json"), pretty(&spdx)));
-        papers.push((format!("sbom{suffix}.cdx.json"), pretty(&cyclonedx)));
+        papers
+            .push((format!("sbom{suffix}.spdx.json"), bom::spdx23::to_bytes(&image.bom, &subject)));
+        papers.push((
+            format!("sbom{suffix}.cdx.json"),
+            bom::cyclonedx::to_bytes(&image.bom, &subject),
+        ));
         if let Some(cleared) = &image.judged.cleared {
-            attest(descriptor, cleared, &spdx, &record.predicate(std::slice::from_ref(made)))?;
+            attest(
+                descriptor,
+                cleared,
+                &bom::spdx23::to_value(&image.bom, &subject),
+                &record.predicate(std::slice::from_ref(made)),
+            )?;
         }
     }
     Ok(Signed { papers, referrers })

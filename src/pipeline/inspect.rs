@@ -117,7 +117,7 @@ fn image(
                 let mut one = report(reference, policy, judged.findings, judged.cleared.is_some());
                 one.subject.digest = Some(descriptor.digest);
                 one.subject.platform = platform.map(|platform| platform.to_string());
-                one.packages = bom::of(&image, &[]).report_packages();
+                one.packages = super::packages(&bom::of(&image, &[]));
                 one
             }
             Err(error) if error.is_judgement() => {
@@ -167,6 +167,6 @@ fn file(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, Insp
     let judged = policy::judge(inspect::file(&name, &content), &[], Vec::new(), &[], policy, now);
     let mut report = report(reference, policy, judged.findings, judged.cleared.is_some());
     report.subject.digest = Some(content.sha256());
-    report.packages = bom::of_file(&name, &content).report_packages();
+    report.packages = super::packages(&bom::file(name.as_bytes(), &content));
     Ok(report)
 }
