@@ -9,6 +9,7 @@ pub mod config;
 pub mod input;
 pub mod layer;
 pub mod rootfs;
+pub mod sidecar;
 
 use crate::base::{Base, BaseError};
 use crate::finding::diagnostic::Span;
@@ -59,14 +60,27 @@ pub struct Assembled {
 pub struct Input {
     /// Its path relative to the project root, with `/` between the components.
     pub source: String,
-    /// Where it went.
+    /// Where it went; for what comes with a binary, where the binary went.
     pub path: ImagePath,
     /// The hash of its bytes.
     pub sha256: Digest,
     /// The number of its bytes.
     pub size: u64,
-    /// Whether it was declared as an executable.
-    pub binary: bool,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What an input is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// A declared executable.
+    Binary,
+    /// Data.
+    File,
+    /// An SBOM that comes with a binary; it is not in the image.
+    Sbom,
+    /// The provenance of a binary's own build, and its bytes; it is not in the image.
+    Provenance(Vec<u8>),
 }
 
 /// A fault of one line of the recipe that shows only when its inputs are there.
@@ -94,6 +108,8 @@ pub enum FaultError {
     NoFolder { path: String, parent: String },
     #[error("{0}")]
     Path(#[from] crate::oci::path::InvalidPath),
+    #[error("`{source_path}` does not fit the binary: {error}")]
+    Sidecar { source_path: String, error: sidecar::SidecarError },
     #[error("the input hashes to {found}, and the recipe pins {pinned}")]
     Pin { pinned: String, found: String },
 }

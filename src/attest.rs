@@ -5,6 +5,7 @@
 
 pub mod provenance;
 
+use crate::bom::spdx23;
 use crate::oci::{Digest, canonical};
 use crate::policy::Cleared;
 use crate::settings::Requirement;
@@ -14,8 +15,6 @@ use std::collections::BTreeMap;
 
 /// The predicate type of a plain signature (cosign 3, `sign`).
 pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
-/// The predicate type of an SPDX document.
-pub const SPDX: &str = "https://spdx.dev/Document";
 /// The predicate type of SLSA provenance.
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 /// The type of an in-toto statement.
@@ -34,7 +33,7 @@ pub struct Statement {
 pub fn predicate_type(requirement: Requirement) -> &'static str {
     match requirement {
         Requirement::Signature => SIGNATURE,
-        Requirement::Sbom => SPDX,
+        Requirement::Sbom => spdx23::PREDICATE_TYPE,
         Requirement::Provenance => PROVENANCE,
     }
 }
@@ -55,7 +54,7 @@ pub fn statements<T>(
     named.insert("name", json!(name));
     vec![
         statement(SIGNATURE, &unnamed, &json!({})),
-        statement(SPDX, &named, sbom),
+        statement(spdx23::PREDICATE_TYPE, &named, sbom),
         statement(PROVENANCE, &named, provenance),
     ]
 }

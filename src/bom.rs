@@ -13,7 +13,6 @@ mod debian;
 mod document;
 mod executable;
 mod golang;
-pub mod identity;
 pub mod purl;
 pub mod spdx23;
 mod subject;

@@ -55,7 +55,7 @@ pub enum PublishError {
     #[error("this version of karat does not write to `{0}`")]
     Unsupported(Reference),
     #[error("the layout `{}` cannot be read: {error}", path.display())]
-    Old { path: PathBuf, error: StoredError },
+    Old { path: PathBuf, error: Box<StoredError> },
     #[error("failed to write `{}`: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
 }

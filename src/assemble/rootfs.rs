@@ -2,14 +2,15 @@
 //! the base does not have.
 
 use super::input::InputError;
-use super::{AssembleError, Fault, FaultError, Input, Request};
+use super::sidecar::{self, MAX_SIDECAR, SidecarError};
+use super::{AssembleError, Fault, FaultError, Input, Request, Role};
 use crate::binary::ReadAt as _;
 use crate::finding::diagnostic::Span;
 use crate::image::tree::{self, Unresolved};
 use crate::image::{Entry, Kind, Layer, Tree};
 use crate::oci::ImagePath;
 use crate::recipe::{self, User};
-use crate::store::{Content, SpoolRoom};
+use crate::store::{Content, Spool, SpoolRoom};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -98,13 +99,14 @@ impl Rootfs<'_> {
         let span = &binary.source.span;
         match content {
             Ok(content) => {
-                self.note(&source, &content, &binary.path, true);
+                self.note(&source, &content, &binary.path, Role::Binary);
                 if let Some(pin) =
                     binary.sha256.get(platform).filter(|pin| **pin != content.sha256())
                 {
                     let (pinned, found) = (pin.to_string(), content.sha256().to_string());
                     self.fault(span, FaultError::Pin { pinned, found });
                 }
+                self.sidecars(binary, &content);
                 self.put(&binary.path, Kind::File(content), EXECUTABLE, ROOT, span);
             }
             Err(error) => {
@@ -117,13 +119,48 @@ impl Rootfs<'_> {
         }
     }
 
-    fn note(&mut self, source: &str, content: &Content, path: &ImagePath, binary: bool) {
+    /// Reads what comes with a binary, and makes sure that it is about these bytes.
+    fn sidecars(&mut self, binary: &recipe::Binary, content: &Content) {
+        type Check = fn(&[u8], &crate::oci::Digest) -> Result<(), SidecarError>;
+        let sbom = binary.sbom.as_ref().map(|one| (one, sidecar::check_sbom as Check, false));
+        let provenance =
+            binary.provenance.as_ref().map(|one| (one, sidecar::check_provenance as Check, true));
+        for (source, check, carried) in sbom.into_iter().chain(provenance) {
+            let path = source.path(self.request.platform);
+            match self.sidecar(&path) {
+                Err(error) => self.fault(&source.span, error),
+                Ok(bytes) => match check(&bytes, &content.sha256()) {
+                    Err(error) => {
+                        self.fault(&source.span, FaultError::Sidecar { source_path: path, error });
+                    }
+                    Ok(()) => {
+                        let read = Content::whole(Arc::new(Spool::of(bytes.clone())));
+                        let role = if carried { Role::Provenance(bytes) } else { Role::Sbom };
+                        self.note(&path, &read, &binary.path, role);
+                    }
+                },
+            }
+        }
+    }
+
+    fn sidecar(&self, source: &str) -> Result<Vec<u8>, FaultError> {
+        let located = self.request.project.locate(source)?;
+        let spool = self.request.project.copy(source, &located, self.room)?;
+        if spool.len() > MAX_SIDECAR {
+            let error = SidecarError::Long;
+            return Err(FaultError::Sidecar { source_path: source.to_owned(), error });
+        }
+        let read = spool.read_vec(0, MAX_SIDECAR as usize);
+        read.map_err(|error| InputError::Read { source_path: source.to_owned(), error }.into())
+    }
+
+    fn note(&mut self, source: &str, content: &Content, path: &ImagePath, role: Role) {
         self.inputs.push(Input {
             source: source.trim_start_matches("./").to_owned(),
             path: path.clone(),
             sha256: content.sha256(),
             size: content.len(),
-            binary,
+            role,
         });
     }
 
@@ -135,7 +172,7 @@ impl Rootfs<'_> {
     ) -> Result<Content, InputError> {
         let spool = self.request.project.copy(source, located, self.room)?;
         let content = Content::whole(Arc::new(spool));
-        self.note(source, &content, path, false);
+        self.note(source, &content, path, Role::File);
         Ok(content)
     }
 

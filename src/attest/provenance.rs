@@ -3,12 +3,14 @@
 //! Source: slsa.dev/spec/v1.0/provenance. `docs/provenance.md` documents the build type.
 //! Says nothing of the time and the machine: the same inputs give the same record.
 
-use crate::assemble::{self, Input};
+use crate::assemble::{self, Input, Role};
 use crate::base::Base;
 use crate::oci::{Digest, Platform};
 use crate::recipe::Recipe;
 use crate::settings::Policy;
 use crate::time::Epoch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -65,8 +67,18 @@ impl Record<'_> {
                 dependencies.push(dependency("base-package", &name, &package.sha256));
             }
             for input in one.inputs {
-                let kind = if input.binary { "binary" } else { "file" };
-                dependencies.push(dependency(kind, &input.source, &input.sha256));
+                let kind = match input.role {
+                    Role::Binary => "binary",
+                    Role::File => "file",
+                    Role::Sbom => "sbom",
+                    Role::Provenance(_) => "provenance",
+                };
+                let mut dependency = dependency(kind, &input.source, &input.sha256);
+                if let Role::Provenance(bytes) = &input.role {
+                    // Carried on whole: who verifies the image can read how its binary was made.
+                    dependency["content"] = STANDARD.encode(bytes).into();
+                }
+                dependencies.push(dependency);
             }
         }
         dependencies.sort_by_key(Value::to_string);

@@ -23,7 +23,7 @@ impl Id {
     pub(super) fn of(kind: Kind, name: &str, fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for field in [kind.word().as_bytes(), name.as_bytes()].iter().chain(fields) {
-            hash.update((field.len() as u64).to_be_bytes());
+            hash.update((<[u8]>::len(field) as u64).to_be_bytes());
             hash.update(field);
         }
         let keep = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };

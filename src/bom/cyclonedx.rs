@@ -108,9 +108,7 @@ fn element(component: &Component, subject: &Subject) -> Element {
     let mut element = Element::new(kind, &component.name);
     element.bom_ref = Some(component.id.to_string());
     element.version = document::version(component);
-    let ours = component.file.is_some();
-    let supplier = component.supplier.as_ref().or(subject.supplier.as_ref().filter(|_| ours));
-    element.supplier = organization(supplier.map(String::as_str));
+    element.supplier = organization(document::supplier(component, subject));
     element.description = document::known_unknown(component).map(str::to_owned);
     element.scope = match component.kind {
         Kind::BuildCrate => Some("excluded"),

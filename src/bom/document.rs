@@ -1,6 +1,6 @@
 //! What all forms of a bill say in the same words.
 
-use super::{Completeness, Component, Kind};
+use super::{Completeness, Component, Kind, Subject};
 use crate::oci::Digest;
 use crate::oci::digest::hex;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,18 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) fn version(component: &Component) -> Option<String> {
     let hash = || component.file.as_ref().map(|file| file.sha256.to_string());
     component.version.clone().or_else(hash)
+}
+
+/// Returns who gives a component away (SPDX 2.3, 7.5, "actual distribution source"): what
+/// exists nowhere but in the subject comes from whoever gives away the subject.
+pub(super) fn supplier<'a>(component: &'a Component, subject: &'a Subject) -> Option<&'a str> {
+    let local = component.facts.get("cargo:source").is_some_and(|source| source == "local")
+        || component.facts.contains_key("go:replaced-by");
+    let ours = local
+        || component.file.is_some()
+        || matches!(component.kind, Kind::GoMain | Kind::CrateRoot);
+    let subject = subject.supplier.as_deref().filter(|_| ours);
+    component.supplier.as_deref().or(subject)
 }
 
 /// Says what is known to be unknown of a component.

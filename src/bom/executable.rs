@@ -189,7 +189,10 @@ impl Examined {
             if self.gaps.is_empty() { found } else { found.max(Completeness::Incomplete) };
         let first = self.parts.is_empty() || self.executable.parts == Completeness::Unknown;
         self.executable.parts = if first { refused } else { self.executable.parts.max(refused) };
-        self.executable.edges = self.executable.parts;
+        // Shared libraries are in no list and no component stands for them yet.
+        let shared = self.executable.facts.contains_key("needed");
+        let least = if shared { Completeness::Incomplete } else { Completeness::Complete };
+        self.executable.edges = self.executable.parts.max(least);
     }
 }
 
@@ -263,7 +266,17 @@ mod tests {
         assert_eq!(app.contains, [root.id.clone()].into());
         assert_eq!(app.parts, Completeness::Incomplete);
         assert_eq!(root.edges, Completeness::Complete);
-        assert_eq!(bom.roots, [app.id.clone()]);
+        assert_eq!(bom.roots, std::slice::from_ref(&app.id));
+    }
+
+    #[test]
+    fn shared_libraries_are_dependencies_that_are_not_listed() {
+        let go = go_binary("mod\ta.b/c\tv1.0.0\t\nbuild\tCGO_ENABLED=0\n");
+        let app = |bytes: &[u8]| bom(bytes).executables().next().cloned().unwrap();
+        assert_eq!(app(&go).edges, Completeness::Complete);
+        let dynamic = app(&Writer::dynamic_pie().finish());
+        assert_eq!(dynamic.facts["needed"], "libc.so.6");
+        assert_eq!(dynamic.edges, Completeness::Unknown);
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         relationships.push(Relationship::new(DOCUMENT, "DESCRIBES", &root_id));
         if let Some((name, digest)) = base {
             let base_id = id("base-image");
+            // Its layers are given away with the image.
             packages.push(container(base_id.clone(), name, digest, platform.as_ref(), supplier));
             relationships.push(Relationship::new(&root_id, "DESCENDANT_OF", &base_id));
         }
@@ -160,13 +161,7 @@ fn package(component: &Component, subject: &Subject) -> Package {
     };
     let mut package = Package::new(id(component.id.as_str()), &component.name, purpose);
     package.version_info = document::version(component).unwrap_or_else(|| NOASSERTION.to_owned());
-    // What nobody else distributes is given away by whoever gives away the image.
-    let ours = matches!(
-        component.kind,
-        Kind::Executable | Kind::Library | Kind::File | Kind::GoMain | Kind::CrateRoot
-    ) || component.purl.is_none();
-    let supplier = component.supplier.as_ref().or(subject.supplier.as_ref().filter(|_| ours));
-    package.supplier = person(supplier.map(String::as_str));
+    package.supplier = person(document::supplier(component, subject));
     if let Some(file) = &component.file {
         package.package_file_name = Some(file.path.clone());
         package.checksums = vec![Checksum::sha256(&file.sha256)];
@@ -338,6 +333,29 @@ mod tests {
             assert_eq!(package["filesAnalyzed"], false);
         }
         assert!(document.to_string().contains("go:sum: h1:aa="));
+    }
+
+    #[test]
+    fn only_what_is_nowhere_else_comes_from_the_supplier_of_the_image() {
+        let subject = Subject { supplier: Some("Us".to_owned()), ..subject() };
+        let rust = auditable(
+            r#"{"packages":[{"name":"r","version":"1.0.0","source":"local","root":true,"dependencies":[1,2]},
+                {"name":"l","version":"1.0.0","source":"local"},
+                {"name":"g","version":"1.0.0","source":"git"}]}"#,
+        );
+        let layers = vec![layer(Origin::Added, vec![entry("app", &rust)])];
+        let document = to_value(&bom::of(&image(layers), &[]), &subject);
+        for (name, supplier) in [
+            ("app", "Organization: Us"),
+            ("r", "Organization: Us"),
+            ("l", "Organization: Us"),
+            ("g", "NOASSERTION"),
+            ("std", "Organization: The Rust Project"),
+        ] {
+            let mut packages = document["packages"].as_array().unwrap().iter();
+            let package = packages.find(|package| package["name"] == name).unwrap();
+            assert_eq!(package["supplier"], supplier, "{name}");
+        }
     }
 
     #[test]

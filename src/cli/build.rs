@@ -4,6 +4,7 @@ use super::args;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
 use super::settings;
+use karat::assemble::Role;
 use karat::assemble::input::Project;
 use karat::binary::elf::{Machine, View};
 use karat::finding::escape;
@@ -148,10 +149,11 @@ impl Outcome {
     fn finish(mut self, output: &Output) -> Result<u8, Failure> {
         let code = self.code();
         if output.is_json() {
-            if self.results.is_empty() && self.failures.len() == 1 {
-                if let Some(only) = self.failures.pop() {
-                    return Err(only);
-                }
+            if self.results.is_empty()
+                && self.failures.len() == 1
+                && let Some(only) = self.failures.pop()
+            {
+                return Err(only);
             }
             let failed = self.failures.iter().map(|failure| {
                 json!({ "schema": "karat.error/v1", "code": failure.code, "message": failure.message, "hint": failure.hint })
@@ -384,8 +386,12 @@ fn account(options: &Options<'_>, built: &Built, output: &Output) {
         line("base", base);
         const SHOWN: usize = 8;
         for input in one.inputs.iter().take(SHOWN) {
+            let what = match input.role {
+                Role::Binary | Role::File => "packed",
+                Role::Sbom | Role::Provenance(_) => "checked",
+            };
             line(
-                "packed",
+                what,
                 format!(
                     "{} -> {}  {}  {}",
                     input.source,

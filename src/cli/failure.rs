@@ -144,6 +144,9 @@ fn diagnose(fault: &Fault) -> Diagnostic {
         FaultError::BaseFolder { .. } => "choose a path that the base does not have".to_owned(),
         FaultError::Taken { .. } => "one entry a path".to_owned(),
         FaultError::Pin { .. } => "the file is not the one that was reviewed: find out why, or change the pin".to_owned(),
+        FaultError::Sidecar { .. } => {
+            "make it again for this very file; the binary may have been rebuilt since".to_owned()
+        }
         FaultError::NoFolder { .. } | FaultError::Path(_) | FaultError::Input(_) => return diagnostic,
     };
     diagnostic.hint(hint)

@@ -98,7 +98,7 @@ fn entry(
         tar_walk::Kind::BlockDevice { .. } => Kind::Special("block device"),
         tar_walk::Kind::Fifo => Kind::Special("FIFO"),
     };
-    let name = |xattr: &tar_walk::Xattr| escape::bytes(&xattr.name());
+    let name = |xattr: &tar_walk::Xattr| escape::bytes(xattr.name());
     Ok(Entry {
         path,
         kind,

@@ -90,16 +90,16 @@ fn entrypoint(look: &mut Look<'_>, config: &Config, uid: u32, gid: u32) {
     let Ok(resolved) = look.tree.resolve(&path) else { return };
     let mut folder = tree::split(&resolved).0;
     while !folder.is_empty() {
-        if let Some(parent) = look.tree.get(folder).map(|node| node.entry) {
-            if !may(parent.mode, parent.uid, parent.gid) {
-                return look.report(missing(format!(
+        if let Some(parent) = look.tree.get(folder).map(|node| node.entry)
+            && !may(parent.mode, parent.uid, parent.gid)
+        {
+            return look.report(missing(format!(
                     "user {uid}:{gid} may not enter {} on the way to the entrypoint `{shown}` (mode {:04o}, owner {}:{})",
                     parent.shown(),
                     parent.mode,
                     parent.uid,
                     parent.gid
                 )));
-            }
         }
         folder = tree::split(folder).0;
     }

@@ -333,10 +333,10 @@ fn report(
             )
         })
         .collect();
-    if reports.len() == 1 {
-        if let Some(only) = reports.pop() {
-            return only;
-        }
+    if reports.len() == 1
+        && let Some(only) = reports.pop()
+    {
+        return only;
     }
     of(accepted.then_some(root.digest), None, accepted, Vec::new(), Vec::new(), reports)
 }
@@ -389,6 +389,9 @@ fn papers_and_referrers(
             }
             Ok(())
         };
+    // Who gives the image away is for its maker to say, and this is where images say it.
+    let vendor = options.recipe.annotations.get("org.opencontainers.image.vendor");
+    let supplier = vendor.map(|vendor| vendor.fill(vars));
     let several = index.is_some();
     let whole = record.predicate(&made);
     papers.push(("provenance.json".to_owned(), pretty(&whole)));
@@ -401,8 +404,13 @@ fn papers_and_referrers(
                 (image.account.platform.clone(), descriptor.digest, descriptor.size)
             })
             .collect();
-        let sbom =
-            bom::spdx23::index(&options.recipe.name, &root.digest, &platforms, None, options.epoch);
+        let sbom = bom::spdx23::index(
+            &options.recipe.name,
+            &root.digest,
+            &platforms,
+            supplier.as_deref(),
+            options.epoch,
+        );
         let value = serde_json::from_slice(&sbom).unwrap_or_default();
         papers.push(("sbom.spdx.json".to_owned(), sbom));
         if let Some(cleared) = images.first().and_then(|image| image.judged.cleared.as_ref()) {
@@ -420,7 +428,7 @@ fn papers_and_referrers(
                 platform: Some(image.account.platform.clone()),
                 base: base_digest.map(|digest| (base.clone(), digest)),
             },
-            supplier: None,
+            supplier: supplier.clone(),
             epoch: options.epoch,
         };
         let suffix = if several {

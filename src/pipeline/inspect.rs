@@ -131,10 +131,10 @@ fn image(
         }
         reports.push(one);
     }
-    if !root.media_type.is_index() {
-        if let Some(only) = reports.pop() {
-            return Ok(only);
-        }
+    if !root.media_type.is_index()
+        && let Some(only) = reports.pop()
+    {
+        return Ok(only);
     }
     let accepted =
         !reports.is_empty() && reports.iter().all(|one| one.verdict == Verdict::Accepted);

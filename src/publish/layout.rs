@@ -18,7 +18,7 @@ pub(super) fn check(dir: &Path) -> Result<(), PublishError> {
         Ok(found) if !found.is_dir() => Err(something_else("no folder")),
         Ok(_) if dir.join("oci-layout").is_file() => match Stored::open_folder(dir) {
             Ok(_) => Ok(()),
-            Err(error) => Err(PublishError::Old { path: dir.to_owned(), error }),
+            Err(error) => Err(PublishError::Old { path: dir.to_owned(), error: Box::new(error) }),
         },
         Ok(_) => match super::is_empty(dir) {
             Ok(true) => Ok(()),
@@ -63,7 +63,9 @@ pub(super) fn write(
     let old = match Stored::open_folder(dir) {
         Ok(stored) => Some(stored),
         Err(_) if !dir.join("index.json").exists() => None,
-        Err(error) => return Err(PublishError::Old { path: dir.to_owned(), error }),
+        Err(error) => {
+            return Err(PublishError::Old { path: dir.to_owned(), error: Box::new(error) });
+        }
     };
     let before = old.as_ref().map(reachable).unwrap_or_default();
     let others = old.map(|old| kept(&old, tag)).unwrap_or_default();
