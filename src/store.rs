@@ -111,7 +111,7 @@ impl SpoolWriter<'_> {
     /// Ends the copy: from now on it is immutable.
     pub fn finish(self) -> Spool {
         let bytes = match self.file {
-            Some(file) => Bytes::File(Positioned(file)),
+            Some(file) => Bytes::File(Positioned { file, size: self.size }),
             None => {
                 self.room.used.fetch_add(self.memory.len(), Ordering::Relaxed);
                 Bytes::Memory(self.memory)
@@ -172,20 +172,33 @@ impl ReadAt for Spool {
     }
 }
 
-/// A file that is read at positions, from several threads.
+/// A file that is read at positions, without a cursor that another thread depends on.
 #[derive(Debug)]
-pub struct Positioned(pub File);
+pub struct Positioned {
+    file: File,
+    size: u64,
+}
 
 impl Positioned {
-    /// Reads at a position, without moving a cursor that another thread depends on.
+    /// Takes an open file, with the size that it has now.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    /// When its size cannot be read.
+    pub fn new(file: File) -> io::Result<Self> {
+        Ok(Self { size: file.metadata()?.len(), file })
+    }
+}
+
+impl ReadAt for Positioned {
+    fn len(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&self.0, buf, offset);
+        return std::os::unix::fs::FileExt::read_at(&self.file, buf, offset);
         #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset);
+        return std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset);
     }
 }
 

@@ -14,7 +14,7 @@ use karat::pipeline::build::{self, Built, Options};
 use karat::publish::Destination;
 use karat::recipe::{self, Recipe, discover, infer};
 use karat::settings::Policy;
-use karat::store::Spool;
+use karat::store::Positioned;
 use karat::time::{Epoch, Now};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -318,10 +318,8 @@ fn lone_executable(path: &Path, output: &Output) -> Result<Job, Failure> {
 }
 
 fn platform(path: &Path, head: &[u8]) -> Option<Platform> {
-    let name = match std::fs::read(path)
-        .ok()
-        .and_then(|bytes| View::read(&Spool::of(bytes)).ok().flatten())
-    {
+    let file = File::open(path).and_then(Positioned::new).ok();
+    let name = match file.and_then(|file| View::read(&file).ok().flatten()) {
         Some(view) => match view.machine {
             Machine::X86_64 => "linux/amd64",
             Machine::Aarch64 => "linux/arm64",

@@ -5,6 +5,7 @@ use super::build::{from_here, policy_here, read};
 use super::failure::{CODE_DONE, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
+use karat::base;
 use karat::oci::Platform;
 use karat::recipe::{self, discover};
 use serde_json::json;
@@ -62,5 +63,10 @@ fn check(path: &Path) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let text = String::from_utf8(read(path)?)
         .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
-    Ok(recipe::parse(&shown, &text, Platform::host().as_ref())?.name)
+    let recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
+    for platform in &recipe.platforms {
+        base::resolve(&recipe.base.value, platform)
+            .map_err(|error| Failure::of_build(error.into(), &recipe))?;
+    }
+    Ok(recipe.name)
 }

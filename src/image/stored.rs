@@ -4,6 +4,7 @@
 use super::{Image, Layer, Origin, read};
 use crate::archive::verified::VerifiedReader;
 use crate::archive::{Error as ArchiveError, Limits, tar_walk};
+use crate::binary::ReadAt as _;
 use crate::oci::descriptor::{Descriptor, MediaType};
 use crate::oci::document::{
     Config, DocumentError, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest,
@@ -122,7 +123,7 @@ impl Stored {
             Err(ArchiveError::Io(error)) => return Err(error.into()),
             Err(_) => return Err(StoredError::NoLayout(path.display().to_string())),
         }
-        let file = Positioned(File::open(path)?);
+        let file = Positioned::new(File::open(path)?)?;
         let Some((offset, size)) = members.get("index.json").copied() else {
             return Err(StoredError::NoLayout(path.display().to_string()));
         };
