@@ -15,9 +15,9 @@ use crate::base::{Base, BaseError};
 use crate::finding::diagnostic::Span;
 use crate::image::{Image, Layer, Origin};
 use crate::oci::layout::LayoutWriter;
-use crate::oci::{Descriptor, DiffId, Digest, ImagePath, Platform};
+use crate::oci::{Descriptor, DiffId, ImagePath, Platform};
 use crate::recipe::{Compression, Recipe};
-use crate::store::SpoolRoom;
+use crate::store::{Content, SpoolRoom};
 use crate::time::Epoch;
 use input::{InputError, Project};
 use std::collections::BTreeMap;
@@ -56,16 +56,14 @@ pub struct Assembled {
 }
 
 /// One file that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Input {
     /// Its path relative to the project root, with `/` between the components.
     pub source: String,
     /// Where it went; for what comes with a binary, where the binary went.
     pub path: ImagePath,
-    /// The hash of its bytes.
-    pub sha256: Digest,
-    /// The number of its bytes.
-    pub size: u64,
+    /// Its bytes, as they were copied.
+    pub content: Content,
     /// What it is.
     pub role: Role,
 }

@@ -9,8 +9,8 @@ use crate::oci::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The bytes that all spools of one [`SpoolRoom`] together keep in memory.
 pub const MEMORY: usize = 28 << 20;
@@ -28,7 +28,9 @@ pub struct SpoolRoom {
 pub struct Spool {
     bytes: Bytes,
     size: u64,
-    sha256: Digest,
+    /// Of bytes in memory, the hash is computed when it is first asked for, which may be on
+    /// another thread; of a file it is there from the start, so that it is read once less.
+    sha256: OnceLock<Digest>,
 }
 
 #[derive(Debug)]
@@ -110,17 +112,17 @@ impl SpoolWriter<'_> {
 
     /// Ends the copy: from now on it is immutable.
     pub fn finish(self) -> Spool {
-        let bytes = match self.file {
-            Some(file) => Bytes::File(Positioned { file, size: self.size }),
+        let size = self.size;
+        match self.file {
+            Some(file) => Spool {
+                bytes: Bytes::File(Positioned { file, size }),
+                size,
+                sha256: OnceLock::from(Digest::from(<[u8; 32]>::from(self.hash.finalize()))),
+            },
             None => {
                 self.room.used.fetch_add(self.memory.len(), Ordering::Relaxed);
-                Bytes::Memory(self.memory)
+                Spool { bytes: Bytes::Memory(self.memory), size, sha256: OnceLock::new() }
             }
-        };
-        Spool {
-            bytes,
-            size: self.size,
-            sha256: Digest::from(<[u8; 32]>::from(self.hash.finalize())),
         }
     }
 }
@@ -130,14 +132,17 @@ impl Write for SpoolWriter<'_> {
         if self.file.is_none() && self.memory.len() + bytes.len() > self.room_left() {
             let mut spilled = tempfile::tempfile()?;
             spilled.write_all(&self.memory)?;
+            self.hash.update(&self.memory);
             self.memory = Vec::new();
             self.file = Some(spilled);
         }
         match &mut self.file {
-            Some(file) => file.write_all(bytes)?,
+            Some(file) => {
+                file.write_all(bytes)?;
+                self.hash.update(bytes);
+            }
             None => self.memory.extend_from_slice(bytes),
         }
-        self.hash.update(bytes);
         self.size += bytes.len() as u64;
         Ok(bytes.len())
     }
@@ -150,12 +155,17 @@ impl Write for SpoolWriter<'_> {
 impl Spool {
     /// Keeps bytes that are in memory already.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Self { sha256: Digest::of(&bytes), size: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
+        let size = bytes.len() as u64;
+        Self { bytes: Bytes::Memory(bytes), size, sha256: OnceLock::new() }
     }
 
     /// Returns the hash of all bytes.
     pub fn sha256(&self) -> Digest {
-        self.sha256
+        *self.sha256.get_or_init(|| match &self.bytes {
+            Bytes::Memory(bytes) => Digest::of(bytes),
+            // `SpoolWriter::finish` has hashed every file.
+            Bytes::File(_) => Digest::of(b""),
+        })
     }
 }
 
@@ -208,23 +218,24 @@ pub struct Content {
     spool: Arc<Spool>,
     offset: u64,
     size: u64,
-    sha256: Digest,
+    /// Of a part; the spool knows its own.
+    sha256: Option<Digest>,
 }
 
 impl Content {
     /// Takes the whole of a spool.
     pub fn whole(spool: Arc<Spool>) -> Self {
-        Self { offset: 0, size: spool.size, sha256: spool.sha256, spool }
+        Self { offset: 0, size: spool.size, sha256: None, spool }
     }
 
     /// Takes a range of a spool, whose hash the caller has computed.
     pub fn part(spool: Arc<Spool>, offset: u64, size: u64, sha256: Digest) -> Self {
-        Self { spool, offset, size, sha256 }
+        Self { spool, offset, size, sha256: Some(sha256) }
     }
 
     /// Returns the hash of the bytes.
     pub fn sha256(&self) -> Digest {
-        self.sha256
+        self.sha256.unwrap_or_else(|| self.spool.sha256())
     }
 
     /// Returns the bytes one after another.

@@ -158,8 +158,7 @@ impl Rootfs<'_> {
         self.inputs.push(Input {
             source: source.trim_start_matches("./").to_owned(),
             path: path.clone(),
-            sha256: content.sha256(),
-            size: content.len(),
+            content: content.clone(),
             role,
         });
     }

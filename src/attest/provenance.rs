@@ -73,7 +73,7 @@ impl Record<'_> {
                     Role::Sbom => "sbom",
                     Role::Provenance(_) => "provenance",
                 };
-                let mut dependency = dependency(kind, &input.source, &input.sha256);
+                let mut dependency = dependency(kind, &input.source, &input.content.sha256());
                 if let Role::Provenance(bytes) = &input.role {
                     // Carried on whole: who verifies the image can read how its binary was made.
                     dependency["content"] = STANDARD.encode(bytes).into();

@@ -6,6 +6,7 @@ use super::output::{Output, bytes};
 use super::settings;
 use karat::assemble::Role;
 use karat::assemble::input::Project;
+use karat::binary::ReadAt as _;
 use karat::binary::elf::{Machine, View};
 use karat::finding::escape;
 use karat::finding::report::Verdict;
@@ -394,8 +395,8 @@ fn account(options: &Options<'_>, built: &Built, output: &Output) {
                     "{} -> {}  {}  {}",
                     input.source,
                     input.path,
-                    bytes(input.size),
-                    input.sha256
+                    bytes(input.content.len()),
+                    input.content.sha256()
                 ),
             );
         }

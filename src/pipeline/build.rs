@@ -118,9 +118,10 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
         return Err(BuildError::Document(io::Error::other("no destination was named")));
     };
     let staging = Staging::beside(first)?;
+    let room = SpoolRoom::default();
     let images = platforms
         .iter()
-        .map(|platform| one(options, platform, &vars, &staging.layout))
+        .map(|platform| one(options, platform, &vars, &staging.layout, &room))
         .collect::<Result<Vec<_>, _>>()?;
     let accepted = images.iter().all(|image| image.judged.cleared.is_some());
     let root = root(options, &images);
@@ -189,9 +190,9 @@ fn one(
     platform: &Platform,
     vars: &BTreeMap<String, String>,
     layout: &LayoutWriter,
+    room: &SpoolRoom,
 ) -> Result<Platformed, BuildError> {
     let recipe = options.recipe;
-    let room = SpoolRoom::default();
     let base = base::resolve(&recipe.base.value, platform)?;
     let request = Request {
         recipe,
@@ -203,7 +204,7 @@ fn one(
     };
     let assembled = std::thread::scope(|scope| {
         scope.spawn(inspect::prepare);
-        assemble::image(request, &room)
+        assemble::image(request, room)
     });
     let Assembled { image, inputs } = assembled?;
     let declared = recipe.binaries.iter().map(|binary| inspect::Declared {
