@@ -66,7 +66,12 @@ impl SpoolRoom {
         limit: u64,
     ) -> Result<Spool, SpoolError> {
         let mut writer = self.writer();
-        writer.reserve(expected);
+        // What fits is read into its place at once; more than expected goes on below.
+        if usize::try_from(expected).is_ok_and(|size| size <= writer.room_left()) {
+            writer.memory.reserve_exact(expected as usize);
+            let whole = reader.by_ref().take(expected.min(limit)).read_to_end(&mut writer.memory);
+            writer.size = whole.map_err(SpoolError::Read)? as u64;
+        }
         let mut chunk = vec![0; CHUNK];
         loop {
             let count = match reader.read(&mut chunk) {
@@ -100,14 +105,6 @@ pub struct SpoolWriter<'a> {
 impl SpoolWriter<'_> {
     fn room_left(&self) -> usize {
         MEMORY.saturating_sub(self.room.used.load(Ordering::Relaxed))
-    }
-
-    fn reserve(&mut self, expected: u64) {
-        if let Some(expected) =
-            usize::try_from(expected).ok().filter(|size| *size <= self.room_left())
-        {
-            self.memory.reserve_exact(expected);
-        }
     }
 
     /// Ends the copy: from now on it is immutable.

@@ -12,6 +12,7 @@ use karat::pipeline::inspect::InspectError;
 use karat::publish::PublishError;
 use karat::recipe::Recipe;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Done; for a judging command: accepted.
 pub(super) const CODE_DONE: u8 = 0;
@@ -64,7 +65,7 @@ impl Failure {
                     matches!(&fault.error, FaultError::Input(input) if input.is_transient())
                 });
                 diagnosed(
-                    faults.iter().map(diagnose).collect(),
+                    faults.iter().map(|fault| diagnose(fault, recipe)).collect(),
                     if transient { CODE_FAILED } else { CODE_USAGE },
                 )
             }
@@ -118,12 +119,15 @@ impl Failure {
 }
 
 /// Says what is wrong with a line of the recipe, and how the search for it ends.
-fn diagnose(fault: &Fault) -> Diagnostic {
+fn diagnose(fault: &Fault, recipe: &Recipe) -> Diagnostic {
     let diagnostic = Diagnostic::new(fault.span.clone(), fault.error.to_string());
     let hint = match &fault.error {
-        FaultError::Input(InputError::Missing { looked_for, nearest, .. }) => {
+        FaultError::Input(InputError::Missing { source_path, looked_for, nearest }) => {
             let mut hint = format!("looked for {}", looked_for.display());
-            if let Some(nearest) = nearest {
+            let beside = Path::new(&recipe.file).parent().map(|folder| folder.join(source_path));
+            if beside.is_some_and(|beside| beside.exists()) {
+                hint.push_str("\nit lies beside the recipe, and sources are relative to the project's root");
+            } else if let Some(nearest) = nearest {
                 let _ = write!(hint, "\nnearby lies {}", nearest.display());
             }
             if let Some(make) = &fault.make {
