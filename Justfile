@@ -1,0 +1,37 @@
+# Lists what can be done.
+default:
+    @{{ just_executable() }} --list
+
+# Packs karat itself into dist/karat.
+build:
+    cargo run --release -- build recipes/karat.toml
+
+# Runs the tests; those that need other programs run where these are there.
+test *ARGUMENTS:
+    cargo test {{ ARGUMENTS }}
+
+# Checks the form of the code and what the linter says.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# Formats the code.
+fmt:
+    cargo fmt
+
+# Measures karat beside crane, umoci and buildah, where these are installed.
+bench *ARGUMENTS:
+    cargo build --release
+    scripts/bench {{ ARGUMENTS }}
+
+# Runs all that must hold before a change is taken.
+ci:
+    bash .ci/run
+
+# Runs `ci` and the long measurements; the log goes to docs/evidence/ci-full.log.
+ci-full:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mkdir -p docs/evidence
+    { bash .ci/run && scripts/bench --large; } 2>&1 |
+        sed -u -e "s|$PWD|.|g" -e "s|$HOME|~|g" | tee docs/evidence/ci-full.log

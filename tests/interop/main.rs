@@ -1,0 +1,68 @@
+//! Interop: programs that nobody here wrote read, run and verify what karat makes.
+//!
+//! A case whose program or corpus is missing is skipped, and says so on standard error; with
+//! `KARAT_REQUIRE_INTEROP=1`, as CI sets it, it fails. `KARAT_SKIP_INTEROP=1` skips all. The
+//! last case to finish prints how many ran. `scripts/install-tools` installs the programs.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `KARAT_TOOLS` | where `scripts/install-tools` installs; default `~/.cache/karat-tools` |
+//! | `KARAT_CORPORA` | test data of other projects; default `../shared/corpora` |
+
+mod layout;
+mod platforms;
+mod project;
+mod run;
+mod sbom;
+mod schema;
+mod signing;
+mod support;
+
+/// Makes a test of each case and counts them, so that none can get lost.
+macro_rules! cases {
+    ($($module:ident: $($case:ident)*;)*) => {
+        $($(
+            #[test]
+            fn $case() {
+                support::case(concat!(stringify!($module), "::", stringify!($case)), $module::$case);
+            }
+        )*)*
+        /// How many cases there are.
+        const CASES: usize = [$($(stringify!($case)),*),*].len();
+    };
+}
+
+cases! {
+    schema:
+        every_document_of_a_signed_layout_validates
+        every_document_of_two_platforms_validates
+        the_validator_refuses_what_is_wrong;
+    layout:
+        skopeo_inspects_the_signed_layout
+        skopeo_copies_the_signed_layout_without_changing_its_digest
+        skopeo_reads_the_archive_in_both_of_its_formats
+        skopeo_unpacks_zstd
+        crane_validates_the_archive
+        umoci_unpacks_the_signed_layout
+        gnu_tar_lists_every_layer_without_a_warning;
+    run:
+        runc_runs_the_image_as_its_user_without_rights
+        names_resolve_inside_the_image_from_the_hosts_file
+        names_resolve_inside_the_image_by_dns
+        karat_runs_inside_its_own_image;
+    signing:
+        cosign_verifies_every_bundle
+        cosign_refuses_other_keys_and_other_digests
+        cosign_and_karat_read_each_others_keys
+        sigstore_js_verifies_every_bundle
+        sigstore_js_refuses_what_was_altered
+        karat_refuses_what_was_altered;
+    sbom:
+        pyspdxtools_accepts_the_spdx_document
+        the_ntia_checker_finds_the_minimum_elements
+        the_cyclonedx_library_accepts_the_document;
+    platforms:
+        skopeo_picks_each_platform_of_a_go_program
+        skopeo_copies_both_platforms
+        the_go_program_runs_and_finds_certificates_and_time_zones;
+}
