@@ -5,7 +5,6 @@
 
 pub mod provenance;
 
-use crate::bom::spdx23;
 use crate::oci::{Digest, canonical};
 use crate::policy::Cleared;
 use crate::settings::Requirement;
@@ -13,10 +12,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The predicate type of a plain signature (cosign 3, `sign`).
-pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
-/// The predicate type of SLSA provenance.
-pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 /// The type of an in-toto statement.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
@@ -27,15 +22,6 @@ pub struct Statement {
     pub predicate_type: &'static str,
     /// The statement's bytes.
     pub bytes: Vec<u8>,
-}
-
-/// Returns the predicate type that satisfies a requirement.
-pub fn predicate_type(requirement: Requirement) -> &'static str {
-    match requirement {
-        Requirement::Signature => SIGNATURE,
-        Requirement::Sbom => spdx23::PREDICATE_TYPE,
-        Requirement::Provenance => PROVENANCE,
-    }
 }
 
 /// Makes the statements about one digest: signature, bill of materials, provenance.
@@ -53,18 +39,15 @@ pub fn statements<T>(
     let mut named = unnamed.clone();
     named.insert("name", json!(name));
     vec![
-        statement(SIGNATURE, &unnamed, &json!({})),
-        statement(spdx23::PREDICATE_TYPE, &named, sbom),
-        statement(PROVENANCE, &named, provenance),
+        statement(Requirement::Signature, &unnamed, &json!({})),
+        statement(Requirement::Sbom, &named, sbom),
+        statement(Requirement::Provenance, &named, provenance),
     ]
 }
 
 /// Writes a statement (in-toto attestation framework, Statement v1).
-fn statement(
-    predicate_type: &'static str,
-    subject: &impl Serialize,
-    predicate: &Value,
-) -> Statement {
+fn statement(requirement: Requirement, subject: &impl Serialize, predicate: &Value) -> Statement {
+    let predicate_type = requirement.predicate_type();
     let bytes = canonical::json(&json!({
         "_type": STATEMENT,
         "subject": [subject],

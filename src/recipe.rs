@@ -208,6 +208,8 @@ pub struct Link {
 pub struct Var {
     /// What a given value must match, as a whole.
     pub pattern: regex::Regex,
+    /// The pattern as it was written.
+    pub written: String,
     /// The value when none is given; need not match the pattern.
     pub default: Option<String>,
 }

@@ -48,6 +48,18 @@ pub enum Requirement {
     Provenance,
 }
 
+impl Requirement {
+    /// Returns the predicate type of the statements that satisfy it: cosign 3's own for
+    /// signatures, `spdx.dev/Document`, and SLSA provenance v1.
+    pub fn predicate_type(self) -> &'static str {
+        match self {
+            Self::Signature => "https://sigstore.dev/cosign/sign/v1",
+            Self::Sbom => "https://spdx.dev/Document",
+            Self::Provenance => "https://slsa.dev/provenance/v1",
+        }
+    }
+}
+
 impl std::fmt::Display for Requirement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {

@@ -4,7 +4,6 @@
 //! reason why it was taken or refused. Reads every byte of the image, so that a changed
 //! one shows, and trusts no annotation: what counts is what was signed.
 
-use crate::attest::predicate_type;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, Digest, MediaType};
@@ -117,7 +116,7 @@ pub fn stored(
     match stored.manifests(root) {
         Ok(manifests) if root.media_type.is_index() => covered.extend(manifests),
         Ok(_) => {}
-        Err(error) if error.is_judgement() => damage.push(format!("{}: {error}", root.digest)),
+        Err(error) if error.is_judgement() => damage.push(error.to_string()),
         Err(error) => return Err(error),
     }
     let referrers = referrers(stored);
@@ -147,7 +146,7 @@ fn check_bytes(
     let manifest = match stored.documents(descriptor) {
         Ok((manifest, _)) => manifest,
         Err(error) if error.is_judgement() => {
-            damage.push(format!("manifest {} or its configuration: {error}", descriptor.digest));
+            damage.push(format!("of the image {}: {error}", descriptor.digest));
             return Ok(());
         }
         Err(error) => return Err(error),
@@ -168,9 +167,7 @@ fn check_bytes(
         });
         match read {
             Ok(()) => {}
-            Err(error) if error.is_judgement() => {
-                damage.push(format!("layer {}: {error}", layer.digest))
-            }
+            Err(error) if error.is_judgement() => damage.push(format!("layer: {error}")),
             Err(error) => return Err(error),
         }
     }
@@ -219,7 +216,7 @@ fn subject(
         }
         if let Ok(signed) = &judged {
             for (requirement, met) in &mut subject.met {
-                *met |= predicate_type(*requirement) == signed;
+                *met |= requirement.predicate_type() == signed;
             }
         }
         let (predicate_type, refused) = match judged {

@@ -44,7 +44,9 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
         args.platforms.iter().map(|text| text.parse::<Platform>()).collect::<Result<Vec<_>, _>>();
     let platforms = platforms.map_err(|error| Failure::usage(error.to_string()))?;
     let epoch = match args.source_date_epoch.as_deref().filter(|text| !text.is_empty()) {
-        Some(text) => text.parse::<Epoch>().map_err(|error| Failure::usage(error.to_string()))?,
+        Some(text) => text.parse::<Epoch>().map_err(|error| {
+            Failure::usage(format!("`--source-date-epoch` or SOURCE_DATE_EPOCH: {error}"))
+        })?,
         None => Epoch::default(),
     };
     let destinations = args
@@ -287,7 +289,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
                 Some(near) => {
                     failure.hint(format!("did you mean `{}`?", from_here(&near).display()))
                 }
-                None => failure,
+                None => failure.hint("name a recipe, a folder of recipes, or an executable"),
             })
         }
         Err(error) => Err(Failure::failed(format!("`{shown}` cannot be read: {error}"))),
@@ -299,8 +301,9 @@ fn lone_executable(path: &Path, output: &Output) -> Result<Job, Failure> {
     let shown = path.display().to_string();
     let failed = |error: std::io::Error| Failure::failed(format!("`{shown}`: {error}"));
     // The head is enough for the machine; what is wrong with the rest, the gate says.
-    let mut head = vec![0; 64];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).map_err(failed)?;
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).map_err(failed)?;
+    head.resize(64, 0);
     let platform = platform(path, &head).ok_or_else(|| {
         Failure::usage(format!("`{shown}` is for a machine that karat does not pack for"))
     })?;
@@ -361,7 +364,8 @@ fn make(job: &Job, platforms: &[Platform], output: &Output) -> Result<(), Failur
                     Failure::failed(format!("`{command}` could not be run: {error}"))
                 })?;
             if !status.success() {
-                return Err(Failure::failed(format!("`{command}` failed: {status}")));
+                return Err(Failure::usage(format!("`{command}` failed: {status}"))
+                    .hint("what it printed above says why"));
             }
         }
     }
@@ -418,7 +422,7 @@ fn account(options: &Options<'_>, built: &Built, output: &Output) {
                 0 => "not signed".to_owned(),
                 count => format!("{count} statements signed"),
             };
-            line("image", format!("{}  {} for {}", root.digest, signed, platforms(built)));
+            line("image", format!("{}  {}, {signed}", root.digest, platforms(built)));
             for destination in options.destinations {
                 let place = match destination {
                     Destination::Dist(path) => format!("{}/", path.display()),

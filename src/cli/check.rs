@@ -6,7 +6,10 @@ use super::failure::{CODE_DONE, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
 use karat::base;
+use karat::finding::diagnostic::{Diagnostic, Diagnostics};
+use karat::finding::rules;
 use karat::oci::Platform;
+use karat::recipe::structure::suggestion;
 use karat::recipe::{self, discover};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -37,7 +40,9 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     for path in &paths {
         match check(path) {
             Ok(name) => {
-                output.tell(&format!("ok      {}  {name}", path.display()));
+                if !output.is_json() {
+                    output.result(&format!("ok      {}  {name}", path.display()));
+                }
                 checked.push(
                     json!({ "recipe": path.display().to_string(), "name": name, "faults": [] }),
                 );
@@ -64,6 +69,20 @@ fn check(path: &Path) -> Result<String, Failure> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
     let recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
+    let unknown = recipe.waivers.iter().filter(|waiver| rules::find(&waiver.rule).is_none());
+    let faults: Vec<_> = unknown
+        .map(|waiver| {
+            let fault =
+                Diagnostic::new(waiver.span.clone(), format!("there is no rule `{}`", waiver.rule));
+            match suggestion(&waiver.rule, rules::ALL.iter().map(|rule| rule.id)) {
+                Some(known) => fault.hint(format!("did you mean `{known}`?")),
+                None => fault.hint("`karat explain` lists all rules"),
+            }
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(Box::new(Diagnostics::new(&recipe.file, &recipe.text, faults)).into());
+    }
     for platform in &recipe.platforms {
         base::resolve(&recipe.base.value, platform)
             .map_err(|error| Failure::of_build(error.into(), &recipe))?;

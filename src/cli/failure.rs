@@ -130,6 +130,12 @@ fn diagnose(fault: &Fault, recipe: &Recipe) -> Diagnostic {
             } else if let Some(nearest) = nearest {
                 let _ = write!(hint, "\nnearby lies {}", nearest.display());
             }
+            if Path::new(&recipe.file).parent().is_some_and(|folder| {
+                folder.ends_with("recipes")
+                    && folder.canonicalize().is_ok_and(|folder| looked_for.starts_with(folder))
+            }) {
+                hint.push_str("\nthe project's root is the recipe's own folder, for no folder above has a `.git` or a policy file");
+            }
             if let Some(make) = &fault.make {
                 let _ = write!(hint, "\nmake it with `{make}`, or let `karat build --make` do so");
             }
@@ -193,8 +199,9 @@ impl From<InvalidReference> for Failure {
             }
             InvalidReference::Nothing(_) => failure
                 .hint("paths are relative to the current folder; layouts are `oci:DIR[:TAG]`"),
-            InvalidReference::NoHost(text) => failure
-                .hint(format!("write the whole reference: `docker://registry.example/{text}`")),
+            InvalidReference::NoHost(_) => failure.hint(
+                "no file of that name is here either; images are named `oci:DIR[:TAG]` or `archive:FILE`",
+            ),
             InvalidReference::NoDigest(text) => {
                 failure.hint(format!("`{text}@sha256:…`, or `docker://{text}`"))
             }

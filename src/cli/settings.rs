@@ -50,8 +50,14 @@ impl SettingsError {
             Self::PolicyFile(_) => Some(
                 "it is not obeyed in part: use a later version, or build without it".to_owned(),
             ),
-            Self::KeyFile { error, .. } if error.kind() == io::ErrorKind::NotFound => {
-                Some("make a key pair with `karat key generate`".to_owned())
+            Self::KeyFile { error, .. } if error.kind() == io::ErrorKind::NotFound => Some(
+                "`karat key generate` makes a new pair, `cosign.key` and `cosign.pub`".to_owned(),
+            ),
+            Self::Key { path, .. } if path.extension().is_some_and(|ending| ending == "pub") => {
+                Some("to sign, name the private key: `cosign.key`".to_owned())
+            }
+            Self::Key { path, .. } if path.extension().is_some_and(|ending| ending == "key") => {
+                Some("check the password; to verify, name the public key: `cosign.pub`".to_owned())
             }
             Self::NoPassword => Some("set COSIGN_PASSWORD; it may be empty".to_owned()),
             _ => None,

@@ -72,6 +72,9 @@ fn print(
     for damage in &verification.damage {
         output.result(&format!("  differs   {}", escape::terminal(damage)));
     }
+    if verification.subjects.iter().all(|subject| subject.candidates.is_empty()) {
+        output.tell("nothing is signed here: sign with `karat build --sign KEY`");
+    }
     for subject in &verification.subjects {
         let platform =
             subject.platform.as_deref().map(|platform| format!("  {platform}")).unwrap_or_default();

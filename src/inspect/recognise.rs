@@ -183,7 +183,7 @@ impl Recogniser {
                 .collect::<Vec<_>>()
                 .join(", ");
             let evidence = format!(
-                "{} of {} marks of {}: {quoted}",
+                "{} of {} marks of {}, among them {quoted}",
                 hits.len(),
                 fingerprint.strings.len(),
                 fingerprint.tool

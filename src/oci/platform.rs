@@ -95,6 +95,11 @@ impl Platform {
         Some(Self { architecture })
     }
 
+    /// Returns the names of all platforms.
+    pub fn names() -> Vec<&'static str> {
+        known()
+    }
+
     fn row(&self) -> &'static Row {
         // Every architecture has its row: `rows_cover_every_architecture` asserts it.
         ROWS.iter().find(|row| row.architecture == self.architecture).unwrap_or(&ROWS[0])

@@ -156,7 +156,7 @@ fn vars(options: Options<'_>) -> Result<BTreeMap<String, String>, BuildError> {
     for (name, value) in options.vars {
         let var = declared.get(name).ok_or_else(|| BuildError::UnknownVar(name.clone()))?;
         if !var.pattern.is_match(value) {
-            let pattern = var.pattern.as_str().to_owned();
+            let pattern = var.written.clone();
             return Err(BuildError::VarValue { name: name.clone(), value: value.clone(), pattern });
         }
     }
@@ -262,10 +262,7 @@ fn one(
 
 /// Findings about the image as a whole that no file shows.
 fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<Finding> {
-    let mut findings = vec![Finding::new(
-        &rules::NOT_SCANNED,
-        "NOT SCANNED for known vulnerabilities: this version of karat has no vulnerability database",
-    )];
+    let mut findings = vec![super::inspect::not_scanned()];
     let added = packed.added_size(base);
     if added > policy.gate.max_size {
         let finding = Finding::new(

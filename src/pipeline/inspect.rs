@@ -74,6 +74,14 @@ fn report(
     }
 }
 
+/// Says that nobody has looked for known vulnerabilities.
+pub(super) fn not_scanned() -> Finding {
+    Finding::new(
+        &rules::NOT_SCANNED,
+        "NOT SCANNED for known vulnerabilities: this version of karat has no vulnerability database",
+    )
+}
+
 fn unreadable(
     reference: &Reference,
     policy: &Policy,
@@ -113,7 +121,8 @@ fn image(
                 let diff_ids: Vec<_> =
                     image.layers.iter().filter_map(|layer| layer.diff_id).collect();
                 let inspected = inspect::image(&image, &rules);
-                let judged = policy::judge(inspected, &diff_ids, Vec::new(), &[], policy, now);
+                let judged =
+                    policy::judge(inspected, &diff_ids, vec![not_scanned()], &[], policy, now);
                 let mut one = report(reference, policy, judged.findings, judged.cleared.is_some());
                 one.subject.digest = Some(descriptor.digest);
                 one.subject.platform = platform.map(|platform| platform.to_string());

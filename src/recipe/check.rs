@@ -110,7 +110,7 @@ pub(crate) fn check(
     }
     if !is_base_name(&image.base.value) {
         let hint = if image.base.value.contains(['/', ':', '@']) {
-            "a base is named, not addressed: `static-debian13`, `scratch`, or a definition in `bases/`"
+            "a base is named, not addressed: `static-debian13` or `scratch`"
         } else {
             "lower-case letters, digits and `-`: `static-debian13`"
         };
@@ -262,7 +262,17 @@ fn platforms(
                 );
                 None
             }
-            _ => read::<Platform>(one, faults),
+            _ => match one.value.parse::<Platform>() {
+                Ok(platform) => Some(platform),
+                Err(error) => {
+                    let fault = Diagnostic::new(one.span.clone(), error.to_string());
+                    faults.push(match suggestion(&one.value, Platform::names().into_iter()) {
+                        Some(known) => fault.hint(format!("did you mean `{known}`?")),
+                        None => fault,
+                    });
+                    None
+                }
+            },
         };
         match platform {
             Some(platform) if platforms.contains(&platform) => {
@@ -305,11 +315,20 @@ fn vars(
         }
         match regex::Regex::new(&format!(r"\A(?:{})\z", var.value.pattern.value)) {
             Ok(pattern) => {
-                vars.insert(name, Var { pattern, default: var.value.default });
+                let written = var.value.pattern.value;
+                vars.insert(name, Var { pattern, written, default: var.value.default });
             }
             Err(error) => faults.push(
                 Diagnostic::new(var.value.pattern.span, "the pattern is no regular expression")
-                    .hint(error.to_string().lines().last().unwrap_or("").to_owned()),
+                    .hint(
+                        error
+                            .to_string()
+                            .lines()
+                            .last()
+                            .unwrap_or("")
+                            .trim_start_matches("error: ")
+                            .to_owned(),
+                    ),
             ),
         }
     }

@@ -76,7 +76,7 @@ pub(crate) struct Recipe {
 pub(crate) struct Image {
     /// The repository below the publishing registry: `[a-z0-9._/-]`.
     pub(crate) name: Spanned<String>,
-    /// A base in `bases/`, or a built-in: `static-debian13`, `scratch`.
+    /// The name of a base: `static-debian13` or `scratch`.
     pub(crate) base: Spanned<String>,
     /// `linux/amd64`, `linux/arm64`, …, or `host` for the building machine's own.
     pub(crate) platforms: Spanned<Vec<Spanned<String>>>,

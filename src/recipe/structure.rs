@@ -25,6 +25,9 @@ pub(crate) fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
     if text.len() > MAX_TEXT {
         return Err(vec![Diagnostic::whole(format!("the file is longer than {MAX_TEXT} bytes"))]);
     }
+    if text.trim().is_empty() {
+        return Err(vec![Diagnostic::whole("the file is empty")]);
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let fault = |error: &toml::de::Error| {
