@@ -14,7 +14,7 @@ mod verify;
 
 use args::{Arguments, Command};
 use clap::Parser;
-use failure::{CODE_USAGE, Failure};
+use failure::{CODE_FAILED, CODE_USAGE, Failure};
 use output::Output;
 use std::process::ExitCode;
 
@@ -42,6 +42,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Schema(args) => explain::schema(&args, &output),
     };
     match done {
+        Ok(_) if !output.is_whole() => {
+            output.failure(&Failure::failed("the result could not be printed"));
+            ExitCode::from(CODE_FAILED)
+        }
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output.failure(&failure);
@@ -64,6 +68,11 @@ fn refused(error: &clap::Error) -> ExitCode {
             .failure(&Failure::usage(message).hint("see `karat --help`"));
         return ExitCode::from(CODE_USAGE);
     }
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(CODE_USAGE) } else { ExitCode::SUCCESS }
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    // The message repeats what was typed.
+    Output::new(args::Format::Text).tell(&error.render().to_string());
+    ExitCode::from(CODE_USAGE)
 }

@@ -103,7 +103,7 @@ pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
     let tree = Tree::default();
     let rules = Rules::default();
     let mut look = Look::new(&tree, &rules);
-    look.entry(&entry, Origin::Foreign);
+    look.lone(&entry, content);
     Inspected { subject: content, found: look.found }
 }
 
@@ -144,6 +144,13 @@ impl<'a> Look<'a> {
         self.report(finding.at(entry.shown()));
     }
 
+    /// Looks at a file that is to be the program of an image.
+    fn lone(&mut self, entry: &Entry, content: &Content) {
+        path::check(self, entry, Origin::Foreign);
+        let declared = Declared { path: ImagePath::root(), identity: None };
+        self.content(entry, content, Some(Some(&declared)));
+    }
+
     fn entry(&mut self, entry: &Entry, origin: Origin) {
         path::check(self, entry, origin);
         privilege::check(self, entry);
@@ -156,6 +163,10 @@ impl<'a> Look<'a> {
         if declared.is_none() && !self.seen.insert((content.sha256(), entry.mode & 0o111 != 0)) {
             return;
         }
+        self.content(entry, content, declared);
+    }
+
+    fn content(&mut self, entry: &Entry, content: &Content, declared: Option<Option<&Declared>>) {
         let checked = executable::check(self, entry, content, declared).and_then(|is_elf| {
             if is_elf { Ok(()) } else { script::check(self, entry, content, declared) }
         });

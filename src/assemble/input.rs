@@ -95,6 +95,14 @@ impl Project {
                 nearest: discover::nearest(&looked_for),
                 looked_for: looked_for.clone(),
             },
+            // A link that leads to itself leads nowhere, however often it is tried.
+            kind if kind != io::ErrorKind::PermissionDenied && looked_for.is_symlink() => {
+                InputError::Missing {
+                    source_path: source_path.to_owned(),
+                    nearest: None,
+                    looked_for: looked_for.clone(),
+                }
+            }
             _ => InputError::Read { source_path: source_path.to_owned(), error },
         })?;
         self.contain(source_path, found)

@@ -3,13 +3,13 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+const EXIT_CODES: &str = "Exit codes: 0 done or accepted, 1 judged and rejected, 2 wrong input, 3 trying again may help.";
+
 /// Builds golden container images: distroless, from static binaries and a pinned base.
 /// No daemon, no root, no Dockerfile.
 #[derive(Debug, Parser)]
 #[command(name = "karat", version, disable_help_subcommand = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done or accepted, 1 judged and rejected, 2 wrong input, 3 trying again may help."
-)]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -29,18 +29,25 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Builds the image of a recipe: assembled, inspected, described, signed.
+    #[command(after_help = EXIT_CODES)]
     Build(Build),
     /// Checks recipes without building anything; needs no inputs.
+    #[command(after_help = EXIT_CODES)]
     Check(Check),
     /// Judges any image, archive or file by the rules of the gate.
+    #[command(after_help = EXIT_CODES)]
     Inspect(Inspect),
     /// Verifies the signatures on an image and that its bytes are what was signed.
+    #[command(after_help = EXIT_CODES)]
     Verify(Verify),
     /// Makes and shows signing keys in cosign's format.
+    #[command(after_help = EXIT_CODES)]
     Key(Key),
     /// Says what a rule means and what helps.
+    #[command(after_help = EXIT_CODES)]
     Explain(Explain),
     /// Prints a JSON schema.
+    #[command(after_help = EXIT_CODES)]
     Schema(Schema),
 }
 

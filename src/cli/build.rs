@@ -158,9 +158,7 @@ impl Outcome {
             {
                 return Err(only);
             }
-            let failed = self.failures.iter().map(|failure| {
-                json!({ "schema": "karat.error/v1", "code": failure.code, "message": failure.message, "hint": failure.hint })
-            });
+            let failed = self.failures.iter().map(Failure::to_json);
             let failed: Vec<_> = failed.collect();
             output.json(&json!({ "schema": "karat.build/v1", "code": code, "results": self.results, "errors": failed }));
         }
@@ -364,7 +362,7 @@ fn make(job: &Job, platforms: &[Platform], output: &Output) -> Result<(), Failur
                     Failure::failed(format!("`{command}` could not be run: {error}"))
                 })?;
             if !status.success() {
-                return Err(Failure::usage(format!("`{command}` failed: {status}"))
+                return Err(Failure::failed(format!("`{command}` failed: {status}"))
                     .hint("what it printed above says why"));
             }
         }

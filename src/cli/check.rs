@@ -37,9 +37,21 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     }
     let mut checked = Vec::new();
     let mut code = CODE_DONE;
+    let mut names = std::collections::BTreeMap::new();
     for path in &paths {
         match check(path) {
+            Ok(name) if names.contains_key(&name) => {
+                code = CODE_USAGE;
+                let other = names.get(&name).cloned().unwrap_or_default();
+                let message =
+                    format!("`{other}` and `{}` both make the image `{name}`", path.display());
+                if !output.is_json() {
+                    output.failure(&Failure::usage(message.clone()));
+                }
+                checked.push(json!({ "recipe": path.display().to_string(), "faults": [{ "message": message }] }));
+            }
             Ok(name) => {
+                names.insert(name.clone(), path.display().to_string());
                 if !output.is_json() {
                     output.result(&format!("ok      {}  {name}", path.display()));
                 }

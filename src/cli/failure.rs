@@ -44,6 +44,20 @@ impl Failure {
         Self { code: CODE_FAILED, ..Self::usage(message) }
     }
 
+    /// Writes the failure for scripts, `karat.error/v1`.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let mut error = serde_json::json!({
+            "schema": "karat.error/v1",
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        });
+        if let Some(diagnostics) = &self.diagnostics {
+            error["faults"] = serde_json::json!(diagnostics.located());
+        }
+        error
+    }
+
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -41,7 +41,7 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     }
     if output.is_json() {
         match (&reports[..], failures.len()) {
-            ([only], 0) => output.document(&String::from_utf8_lossy(&only.to_json())),
+            ([only], 0) => output.json(&json!(only)),
             ([], 1) => {
                 if let Some(only) = failures.pop() {
                     return Err(only);

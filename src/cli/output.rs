@@ -3,7 +3,8 @@
 use super::args::Format;
 use super::failure::Failure;
 use karat::finding::escape;
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// Where and how things are printed.
@@ -11,6 +12,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 pub(super) struct Output {
     format: Format,
     colour: bool,
+    /// Whether a result could not be printed.
+    lost: Cell<bool>,
 }
 
 impl Output {
@@ -18,7 +21,7 @@ impl Output {
     pub(super) fn new(format: Format) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { format, colour: wanted && io::stderr().is_terminal() }
+        Self { format, colour: wanted && io::stderr().is_terminal(), lost: Cell::new(false) }
     }
 
     /// Says whether results are JSON.
@@ -28,17 +31,26 @@ impl Output {
 
     /// Prints a line of results. A reader that went away is no fault of ours.
     pub(super) fn result(&self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        self.document(&format!("{text}\n"));
     }
 
     /// Prints a document of results as it is.
     pub(super) fn document(&self, text: &str) {
-        let _ = write!(io::stdout(), "{text}");
+        let mut out = io::stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => self.lost.set(true),
+            _ => {}
+        }
     }
 
-    /// Prints a JSON document.
+    /// Prints a JSON document. Characters that do not show are written as JSON escapes.
     pub(super) fn json(&self, value: &Value) {
-        self.result(&serde_json::to_string_pretty(value).unwrap_or_default());
+        self.result(&escape::json(&serde_json::to_string_pretty(value).unwrap_or_default()));
+    }
+
+    /// Says whether every result has reached whoever reads it.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.lost.get()
     }
 
     /// Tells what is going on. Each line is escaped for itself.
@@ -60,18 +72,7 @@ impl Output {
     /// Says what went wrong: for people on standard error, for scripts on standard output.
     pub(super) fn failure(&self, failure: &Failure) {
         if self.is_json() {
-            let faults =
-                failure.diagnostics.as_ref().map(|diagnostics| json!(diagnostics.located()));
-            let mut error = json!({
-                "schema": "karat.error/v1",
-                "code": failure.code,
-                "message": failure.message,
-                "hint": failure.hint,
-            });
-            if let Some(faults) = faults {
-                error["faults"] = faults;
-            }
-            return self.json(&error);
+            return self.json(&failure.to_json());
         }
         let mut err = io::stderr();
         if let Some(diagnostics) = &failure.diagnostics {

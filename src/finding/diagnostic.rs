@@ -113,6 +113,7 @@ impl Diagnostics {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let file = escape::terminal(&self.file);
         let mut shown = Vec::with_capacity(self.faults.len());
         for fault in &self.faults {
             let message = escape::terminal(&fault.message);
@@ -124,9 +125,9 @@ impl Diagnostics {
                     if let Some(label) = &fault.label {
                         marked = marked.label(escape::terminal(label));
                     }
-                    title.element(Snippet::source(&self.text).path(&self.file).annotation(marked))
+                    title.element(Snippet::source(&self.text).path(&file).annotation(marked))
                 }
-                None => title.element(annotate_snippets::Origin::path(&self.file)),
+                None => title.element(annotate_snippets::Origin::path(&file)),
             };
             if let Some(hint) = &fault.hint {
                 group = group.element(Level::HELP.message(escape_lines(hint)));

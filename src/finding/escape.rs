@@ -40,6 +40,23 @@ pub fn bytes(raw: &[u8]) -> String {
     safe
 }
 
+/// Makes a JSON document safe for a terminal: characters inside its strings that do not
+/// show are written as `\u202e`. The document means the same.
+pub fn json(document: &str) -> String {
+    let mut safe = String::with_capacity(document.len());
+    for c in document.chars() {
+        if is_invisible(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 /// Makes text safe between the tags, and inside the quoted attributes, of HTML.
 pub fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -94,6 +111,14 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_shown() {
         assert_eq!(bytes(b"bin/\xff\xc3\xa9\x1b"), "bin/\\xffé\\x1b");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let document = serde_json::json!({ "a": "x\u{202e}\u{e0001}\n" });
+        let safe = json(&serde_json::to_string_pretty(&document).unwrap());
+        assert!(!safe.chars().any(|c| is_invisible(c) && c != '\n'), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), document);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Stored {
     /// # Errors
     /// When it has no valid `index.json`.
     pub fn open_folder(folder: &Path) -> Result<Self, StoredError> {
-        let file = match File::open(folder.join("index.json")) {
+        let file = match open_regular(&folder.join("index.json")) {
             Ok(file) => file,
             Err(error)
                 if matches!(
@@ -105,9 +105,15 @@ impl Stored {
     /// # Errors
     /// When the tar cannot be read to its end, is ambiguous, or has no valid `index.json`.
     pub fn open_archive(path: &Path) -> Result<Self, StoredError> {
+        let opened = match open_regular(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoredError::NoLayout(path.display().to_string()));
+            }
+            opened => opened?,
+        };
         let mut members = BTreeMap::new();
         let walked = tar_walk::walk::<_, ArchiveError>(
-            io::BufReader::with_capacity(256 << 10, File::open(path)?),
+            io::BufReader::with_capacity(256 << 10, opened),
             &Limits::default(),
             &mut |member, _| {
                 if member.kind == tar_walk::Kind::File {
@@ -205,9 +211,8 @@ impl Stored {
     ) -> Result<VerifiedReader<Box<dyn Read + '_>>, StoredError> {
         let digest = &descriptor.digest;
         let reader: Box<dyn Read> = match &self.place {
-            Place::Folder(root) => match File::open(blob_path(root, digest)) {
-                Ok(file) if file.metadata()?.is_file() => Box::new(file),
-                Ok(_) => return Err(StoredError::Missing(*digest)),
+            Place::Folder(root) => match open_regular(&blob_path(root, digest)) {
+                Ok(file) => Box::new(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(StoredError::Missing(*digest));
                 }
@@ -295,6 +300,12 @@ fn differs(descriptor: &Descriptor, error: io::Error) -> StoredError {
         ArchiveError::Io(error) => error.into(),
         error => StoredError::Differs { digest: descriptor.digest, error },
     }
+}
+
+/// Opens a regular file. Anything else counts as not there: opening a FIFO would wait for
+/// somebody to write.
+fn open_regular(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() { File::open(path) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 fn at_most(reader: impl Read, limit: u64) -> Result<Vec<u8>, StoredError> {

@@ -166,6 +166,11 @@ fn file(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, Insp
     if !found.is_file() {
         return Err(InspectError::Special { path: shown });
     }
+    if found.len() > MAX_FILE {
+        let message = format!("the file is longer than {MAX_FILE} bytes");
+        let finding = Finding::new(&rules::COULD_NOT_INSPECT, message).at(&shown);
+        return Ok(report(reference, policy, vec![finding], false));
+    }
     let opened = File::open(path).map_err(open)?;
     let room = SpoolRoom::default();
     let spool = room

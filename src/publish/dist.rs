@@ -46,8 +46,24 @@ pub(super) fn write(
         write_whole(&staging.folder.path().join(name), bytes).map_err(write)?;
     }
     replace(staging.folder.path(), path).map_err(write)?;
-    // What lies under the staging name now is the old output, or nothing: dropping removes it.
+    // What lies under the staging name now is the old output, or nothing. Images whose names
+    // continue this one's have their folders in it: they move over. Dropping removes the rest.
+    keep_others(staging.folder.path(), path).map_err(write)?;
     drop(staging);
+    Ok(())
+}
+
+/// Moves the outputs of images below an old output, `dist/a/b` in `dist/a`, to the new one.
+fn keep_others(old: &Path, new: &Path) -> io::Result<()> {
+    if !old.is_dir() {
+        return Ok(());
+    }
+    for entry in old.read_dir()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && entry.file_name() != "image" {
+            fs::rename(entry.path(), new.join(entry.file_name()))?;
+        }
+    }
     Ok(())
 }
 

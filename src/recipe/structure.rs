@@ -26,7 +26,7 @@ pub(crate) fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
         return Err(vec![Diagnostic::whole(format!("the file is longer than {MAX_TEXT} bytes"))]);
     }
     if text.trim().is_empty() {
-        return Err(vec![Diagnostic::whole("the file is empty")]);
+        return Err(vec![Diagnostic::whole("the file is empty: it has no `image`")]);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

@@ -80,7 +80,7 @@ target = "/usr/bin/app"
             succeed(
                 command(&go)
                     .args(["build", "-trimpath", "-buildvcs=false"])
-                    .args(["-o", &format!("hello-{architecture}"), "hello.go"])
+                    .args(["-o", &format!("hello-{architecture}"), "."])
                     .current_dir(project.path(""))
                     .env("CGO_ENABLED", "0")
                     .env("GOOS", "linux")
@@ -298,7 +298,7 @@ impl Layout {
             let subject = manifest["subject"]["digest"].as_str().expect("a digest").to_owned();
             let statement = statement(&json(&bytes));
             let predicate_type = statement["predicateType"].as_str().expect("a type").to_owned();
-            Bundle { bytes, subject, predicate_type, statement }
+            Bundle { bytes, subject, predicate_type }
         };
         self.referrers().into_iter().map(bundle).collect()
     }
@@ -315,7 +315,6 @@ pub(crate) struct Bundle {
     /// The digest that the manifest refers to.
     pub(crate) subject: String,
     pub(crate) predicate_type: String,
-    pub(crate) statement: Value,
 }
 
 impl Bundle {
@@ -338,7 +337,7 @@ pub(crate) fn json(bytes: &[u8]) -> Value {
 /// The digest of bytes, with its algorithm.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    let hex = sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}"));
+    let hex = sha2::Sha256::digest(bytes).into_iter().map(|byte| format!("{byte:02x}"));
     format!("sha256:{}", hex.collect::<String>())
 }
 

@@ -142,7 +142,7 @@ argument 1: serve
 argument 2: --port=8080
 folder /data
 LOG info
-Groups:\t65532 
+Groups:\t\x20
 CapInh:\t0000000000000000
 CapPrm:\t0000000000000000
 CapEff:\t0000000000000000
@@ -177,7 +177,8 @@ pub(crate) fn names_resolve_inside_the_image_from_the_hosts_file() -> Outcome {
     let container = resolver(&project)?;
     container.mount_file("/etc/hosts", "127.0.0.1 localhost\n192.0.2.10 karat.interop.test\n");
     // A name server that nobody listens at: the hosts file alone must answer.
-    container.mount_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+    container
+        .mount_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
     container.arguments(&["karat.interop.test"]);
     assert_eq!(container.succeed(), "192.0.2.10\n");
     container.arguments(&["localhost"]);
@@ -196,7 +197,8 @@ pub(crate) fn names_resolve_inside_the_image_by_dns() -> Outcome {
     let project = Project::of_rust_programs();
     let container = resolver(&project)?;
     container.mount_file("/etc/hosts", "127.0.0.1 localhost\n");
-    container.mount_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n");
+    container
+        .mount_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n");
     container.arguments(&["karat.interop.test"]);
 
     // The container waits, created, until a name server listens in its network.

@@ -1,7 +1,9 @@
 //! cosign and @sigstore/verify on karat's bundles and keys.
 
 use crate::project::{Bundle, Layout, PASSWORD, Project, json};
-use crate::support::{Outcome, Skip, command, fail, finish, node_modules, program, repository, succeed};
+use crate::support::{
+    Outcome, Skip, command, fail, finish, node_modules, program, repository, succeed,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;

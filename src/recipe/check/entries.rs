@@ -23,7 +23,7 @@ fn source_of(
             faults.push(
                 Diagnostic::new(
                     span.clone(),
-                    "the source must be a path below the project root, without `..`",
+                    "the source lies outside: it must be a path below the project root, without `..`",
                 )
                 .hint(
                     "inputs lie in the project, so that a reviewer can tell where they come from",
