@@ -213,9 +213,9 @@ impl From<InvalidReference> for Failure {
             }
             InvalidReference::Nothing(_) => failure
                 .hint("paths are relative to the current folder; layouts are `oci:DIR[:TAG]`"),
-            InvalidReference::NoHost(_) => failure.hint(
-                "no file of that name is here either; images are named `oci:DIR[:TAG]` or `archive:FILE`",
-            ),
+            InvalidReference::NoHost(text) => failure.hint(format!(
+                "no file of that name is here either; an image is named `oci:DIR[:TAG]`, `archive:FILE` or, in a registry, `docker://registry.example/{text}`"
+            )),
             InvalidReference::NoDigest(text) => {
                 failure.hint(format!("`{text}@sha256:…`, or `docker://{text}`"))
             }

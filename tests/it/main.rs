@@ -1,0 +1,16 @@
+//! The command line as users meet it: every test types commands in a folder of its own and
+//! looks at exit code, output and files. Needs no network, no root, and no program but karat.
+//!
+//! Expected values come from the contract. Layouts are read by code of this folder alone
+//! (`support/layout.rs`), never by karat's library.
+
+mod architecture;
+mod build;
+mod content;
+mod gate;
+mod golden;
+mod help;
+mod hostile;
+mod reproducible;
+mod signing;
+mod support;
