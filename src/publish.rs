@@ -7,14 +7,15 @@
 mod archive;
 mod dist;
 mod layout;
+mod staging;
 
 use crate::image::stored::StoredError;
-use crate::oci::layout::LayoutWriter;
+use crate::oci::layout::BLOBS;
 use crate::oci::{Descriptor, Reference};
+pub use staging::Staging;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// An image whose blobs are all in a staging layout.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub enum PublishError {
     Unsupported(Reference),
     #[error("the layout `{}` cannot be read: {error}", path.display())]
     Old { path: PathBuf, error: Box<StoredError> },
+    #[error("another process is writing in `{}`", path.display())]
+    Held { path: PathBuf },
     #[error("failed to write `{}`: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
 }
@@ -106,50 +109,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// A folder beside an output, in which an image takes shape. Removed with all that is in
-/// it, unless its content has been moved to its place.
-#[derive(Debug)]
-pub struct Staging {
-    folder: TempDir,
-    /// The layout that takes shape.
-    pub layout: LayoutWriter,
-}
-
-impl Staging {
-    /// Makes the folder beside a destination, so that moving is a rename.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn beside(destination: &Destination) -> Result<Self, PublishError> {
-        let path = destination.path();
-        let parent =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = |error| PublishError::Write { path: parent.to_owned(), error };
-        std::fs::create_dir_all(parent).map_err(write)?;
-        let folder =
-            tempfile::Builder::new().prefix(".karat-").tempdir_in(parent).map_err(write)?;
-        make_enterable(folder.path()).map_err(write)?;
-        let layout = LayoutWriter::create(&folder.path().join("image")).map_err(write)?;
-        Ok(Self { folder, layout })
-    }
-
-    fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
-    }
-}
-
-/// Temporary folders are for their owner alone; an output is an ordinary folder.
-fn make_enterable(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
-}
-
 /// Brings a release to its destinations. The last one takes the staged blobs, the others
 /// get copies.
 ///
@@ -164,7 +123,9 @@ pub fn release(
     let Some((last, others)) = destinations.split_last() else { return Ok(()) };
     for destination in others {
         match destination {
-            Destination::Archive(file) => archive::write(release, &staging.image(), file)?,
+            Destination::Archive(file) => {
+                archive::write(release, &staging.image(), &Staging::beside(destination)?, file)?;
+            }
             Destination::Layout { dir, tag } => {
                 let own = Staging::beside(destination)?;
                 copy_blobs(&staging.image(), &own.image())
@@ -180,7 +141,7 @@ pub fn release(
         }
     }
     match last {
-        Destination::Archive(file) => archive::write(release, &staging.image(), file),
+        Destination::Archive(file) => archive::write(release, &staging.image(), &staging, file),
         Destination::Layout { dir, tag } => layout::write(release, staging, dir, tag.as_deref()),
         Destination::Dist(path) => dist::write(Some(release), staging, papers, path),
     }
@@ -207,9 +168,9 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
 }
 
 fn copy_blobs(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in from.join("blobs/sha256").read_dir()? {
+    for entry in from.join(BLOBS).read_dir()? {
         let entry = entry?;
-        std::fs::copy(entry.path(), to.join("blobs/sha256").join(entry.file_name()))?;
+        std::fs::copy(entry.path(), to.join(BLOBS).join(entry.file_name()))?;
     }
     Ok(())
 }

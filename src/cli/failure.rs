@@ -199,7 +199,7 @@ impl From<PublishError> for Failure {
             PublishError::Old { .. } => {
                 Self::usage(message).hint("remove the broken layout, or name another")
             }
-            PublishError::Write { .. } => Self::failed(message),
+            PublishError::Held { .. } | PublishError::Write { .. } => Self::failed(message),
         }
     }
 }

@@ -14,6 +14,9 @@ pub const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The annotation that names an image inside a layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// Where a layout keeps its blobs, below its root.
+pub const BLOBS: &str = "blobs/sha256";
+
 /// A layout in a folder that is being written.
 #[derive(Debug)]
 pub struct LayoutWriter {
@@ -26,7 +29,7 @@ impl LayoutWriter {
     /// # Errors
     /// When a folder cannot be made.
     pub fn create(root: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(root.join("blobs/sha256"))?;
+        std::fs::create_dir_all(root.join(BLOBS))?;
         Ok(Self { root: root.to_owned() })
     }
 
@@ -45,7 +48,7 @@ impl LayoutWriter {
     /// # Errors
     /// When the file cannot be made.
     pub fn start_blob(&self) -> io::Result<NamedTempFile> {
-        NamedTempFile::with_prefix_in(".tmp-", self.root.join("blobs/sha256"))
+        NamedTempFile::with_prefix_in(".tmp-", self.root.join(BLOBS))
     }
 
     /// Gives a finished temporary file its name.
@@ -84,7 +87,7 @@ impl LayoutWriter {
 
 /// Returns the path of a blob below the root of a layout.
 pub fn blob_path(root: &Path, digest: &Digest) -> PathBuf {
-    root.join("blobs/sha256").join(digest.hex())
+    root.join(BLOBS).join(digest.hex())
 }
 
 /// Writes a file under a temporary name and renames it, so that readers see the old
@@ -131,7 +134,7 @@ mod tests {
         assert!(!folder.path().join("index.json").exists());
         layout.finish(b"{}").unwrap();
         assert_eq!(std::fs::read(folder.path().join("oci-layout")).unwrap(), LAYOUT_FILE);
-        let left: Vec<_> = std::fs::read_dir(folder.path().join("blobs/sha256")).unwrap().collect();
+        let left: Vec<_> = std::fs::read_dir(folder.path().join(BLOBS)).unwrap().collect();
         assert_eq!(left.len(), 1, "no temporary file is left");
     }
 }

@@ -1,9 +1,9 @@
 //! One tar that is both an OCI layout and loadable by `docker load`.
 
-use super::{PublishError, Release, dist, layout};
+use super::{PublishError, Release, Staging, dist, layout, staging};
 use crate::archive::tar_write::{self, END, Entry, Kind};
 use crate::oci::document::{Index, MAX_MANIFESTS, Manifest};
-use crate::oci::layout::{LAYOUT_FILE, blob_path};
+use crate::oci::layout::{BLOBS, LAYOUT_FILE, blob_path, make_readable};
 use crate::oci::{Descriptor, canonical};
 use serde_json::json;
 use std::fs::{self, File};
@@ -32,19 +32,20 @@ pub(super) fn check(file: &Path) -> Result<(), PublishError> {
     }
 }
 
-/// Writes the archive from staged blobs, under a temporary name.
-pub(super) fn write(release: &Release, staged: &Path, file: &Path) -> Result<(), PublishError> {
+/// Writes the archive from staged blobs, in a folder beside its place.
+pub(super) fn write(
+    release: &Release,
+    staged: &Path,
+    beside: &Staging,
+    file: &Path,
+) -> Result<(), PublishError> {
     let write = |error| PublishError::Write { path: file.to_owned(), error };
+    let made = beside.folder().join("archive.tar");
+    let tar = |mut made| tar(release, staged, &mut made).and_then(|()| make_readable(&made));
+    File::create(&made).and_then(tar).map_err(write)?;
+    let _place = staging::lock(file)?;
     check(file)?;
-    let folder =
-        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(write)?;
-    let mut temporary =
-        tempfile::NamedTempFile::with_prefix_in(".karat-", folder).map_err(write)?;
-    tar(release, staged, temporary.as_file_mut()).map_err(write)?;
-    crate::oci::layout::make_readable(temporary.as_file()).map_err(write)?;
-    temporary.persist(file).map_err(|error| write(error.error))?;
-    Ok(())
+    fs::rename(made, file).map_err(write)
 }
 
 fn tar(release: &Release, staged: &Path, file: &mut File) -> io::Result<()> {
@@ -55,13 +56,13 @@ fn tar(release: &Release, staged: &Path, file: &mut File) -> io::Result<()> {
     put(&mut out, "index.json", index.len() as u64, &index[..])?;
     put(&mut out, "manifest.json", manifest.len() as u64, &manifest[..])?;
     let mut blobs: Vec<_> = staged
-        .join("blobs/sha256")
+        .join(BLOBS)
         .read_dir()?
         .map(|entry| Ok(entry?.file_name()))
         .collect::<io::Result<_>>()?;
     blobs.sort();
     for name in blobs {
-        let blob = File::open(staged.join("blobs/sha256").join(&name))?;
+        let blob = File::open(staged.join(BLOBS).join(&name))?;
         let size = blob.metadata()?.len();
         put(&mut out, &format!("blobs/sha256/{}", name.to_string_lossy()), size, blob)?;
     }

@@ -1,6 +1,6 @@
 //! The default output: `dist/NAME/`, replaced as one.
 
-use super::{Papers, PublishError, Release, Staging, layout};
+use super::{Papers, PublishError, Release, Staging, layout, staging};
 use crate::oci::layout::write_whole;
 use std::fs;
 use std::io;
@@ -34,7 +34,6 @@ pub(super) fn write(
     path: &Path,
 ) -> Result<(), PublishError> {
     let write = |error| PublishError::Write { path: path.to_owned(), error };
-    check(path)?;
     match release {
         Some(release) => {
             let index = layout::index(release, Some(TAG), Vec::new());
@@ -43,13 +42,16 @@ pub(super) fn write(
         None => fs::remove_dir_all(staging.image()).map_err(write)?,
     }
     for (name, bytes) in papers {
-        write_whole(&staging.folder.path().join(name), bytes).map_err(write)?;
+        write_whole(&staging.folder().join(name), bytes).map_err(write)?;
     }
-    replace(staging.folder.path(), path).map_err(write)?;
+    let place = staging::lock(path)?;
+    check(path)?;
+    replace(staging.folder(), path).map_err(write)?;
     // What lies under the staging name now is the old output, or nothing. Images whose names
     // continue this one's have their folders in it: they move over. Dropping removes the rest.
-    keep_others(staging.folder.path(), path).map_err(write)?;
+    keep_others(staging.folder(), path).map_err(write)?;
     drop(staging);
+    drop(place);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Layouts that hold images of several names: one is added or replaced, the others stay.
 
-use super::{PublishError, Release, Staging};
+use super::{PublishError, Release, Staging, staging};
 use crate::image::stored::Stored;
 use crate::oci::document::{Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
-use crate::oci::layout::{LayoutWriter, REF_NAME, blob_path};
+use crate::oci::layout::{BLOBS, LayoutWriter, REF_NAME, blob_path};
 use crate::oci::{Descriptor, Digest};
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,12 +54,12 @@ pub(super) fn write(
     tag: Option<&str>,
 ) -> Result<(), PublishError> {
     let write = |error| PublishError::Write { path: dir.to_owned(), error };
+    let _place = staging::lock(dir)?;
     check(dir)?;
     if !dir.exists() {
         staging.layout.finish(&index(release, tag, Vec::new()).to_bytes()).map_err(write)?;
         return fs::rename(staging.image(), dir).map_err(write);
     }
-    let layout = LayoutWriter::create(dir).map_err(write)?;
     let old = match Stored::open_folder(dir) {
         Ok(stored) => Some(stored),
         Err(_) if !dir.join("index.json").exists() => None,
@@ -69,12 +69,15 @@ pub(super) fn write(
     };
     let before = old.as_ref().map(reachable).unwrap_or_default();
     let others = old.map(|old| kept(&old, tag)).unwrap_or_default();
-    for entry in staging.image().join("blobs/sha256").read_dir().map_err(write)? {
+    staging.layout.finish(&index(release, tag, others).to_bytes()).map_err(write)?;
+    LayoutWriter::create(dir).map_err(write)?;
+    for entry in staging.image().join(BLOBS).read_dir().map_err(write)? {
         let entry = entry.map_err(write)?;
-        fs::rename(entry.path(), dir.join("blobs/sha256").join(entry.file_name()))
-            .map_err(write)?;
+        fs::rename(entry.path(), dir.join(BLOBS).join(entry.file_name())).map_err(write)?;
     }
-    layout.finish(&index(release, tag, others).to_bytes()).map_err(write)?;
+    for file in ["oci-layout", "index.json"] {
+        fs::rename(staging.image().join(file), dir.join(file)).map_err(write)?;
+    }
     // Only now is what the old image alone needed no longer named by anything.
     if let Ok(new) = Stored::open_folder(dir) {
         for digest in before.difference(&reachable(&new)) {

@@ -765,3 +765,49 @@ fn two_platforms_get_one_sbom_each_and_one_for_the_whole() {
         assert!(spdx.contains(&hex), "the SBOM of the index names every platform");
     }
 }
+
+#[test]
+fn check_finds_two_recipes_of_one_name() {
+    let project = Project::new();
+    project.write("app.karat.toml", recipe("app", "app"));
+    project.write("recipes/app.toml", recipe("app", "app"));
+    project.run("check").exits(2).says(&["app.karat.toml", "recipes/app.toml"]);
+}
+
+#[test]
+fn json_faults_of_a_recipe_keep_their_places_when_several_are_built() {
+    let project = Project::small();
+    project.write("wrong.karat.toml", recipe("wrong", "not-there"));
+    let alone = project.run("build wrong.karat.toml --format json").exits(2).json();
+    assert_eq!(alone["faults"][0]["line"], 7, "{alone}");
+    let several =
+        project.run("build app.karat.toml wrong.karat.toml --format json").exits(2).json();
+    assert_eq!(several["errors"][0]["faults"], alone["faults"], "{several}");
+}
+
+#[test]
+fn one_image_below_the_folder_of_another_is_not_lost() {
+    let project = Project::small();
+    project.write("other.karat.toml", recipe("app/other", "app"));
+    let output = project.run("build app.karat.toml other.karat.toml");
+    // Either both are there, or the second is refused: never is one replaced by the other.
+    match output.code {
+        0 => {
+            project.dist("app").is_whole();
+            project.dist("app/other").is_whole();
+            project.done("build app.karat.toml");
+            project.dist("app/other").is_whole();
+        }
+        _ => assert_eq!(output.code, 2, "{}", output.stderr),
+    }
+}
+
+#[test]
+fn cut_lone_program_is_wrong_and_trying_again_does_not_help() {
+    let project = Project::new();
+    for length in [4, 20, 63] {
+        project.write("tool", &Elf::default().build()[..length]);
+        let output = project.run("build tool");
+        assert!(output.code == 1 || output.code == 2, "{}: {}", output.code, output.stderr);
+    }
+}

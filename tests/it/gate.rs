@@ -3,7 +3,7 @@
 use crate::support::elf::{AARCH64, Elf, SCRIPT};
 use crate::support::layout::Layout;
 use crate::support::{
-    Project, copy_folder, digest_of, is_digest, recipe, recipe_on, rules, sha256,
+    Project, copy_folder, digest_of, is_digest, keys, recipe, recipe_on, rules, sha256,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -512,4 +512,21 @@ fn arm64_program_in_an_arm64_image_is_accepted() {
     let platforms = "platforms = [\"linux/arm64\"]\n";
     project.write("app.karat.toml", recipe_on("scratch", platforms, "app", "app"));
     project.done("build");
+}
+
+#[test]
+fn archive_that_is_not_there_is_wrong_input() {
+    let project = Project::new();
+    project.write("cosign.pub", &keys().1);
+    project.run("inspect archive:nowhere.tar").exits(2).says(&["nowhere.tar"]);
+    project.run("verify archive:nowhere.tar --key cosign.pub").exits(2).says(&["nowhere.tar"]);
+}
+
+#[test]
+fn lone_file_that_is_no_program_is_not_accepted() {
+    let project = Project::new();
+    project.write("text", "text");
+    project.write("empty", "");
+    project.run("inspect text").exits(1);
+    project.run("inspect empty").exits(1);
 }

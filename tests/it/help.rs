@@ -1,6 +1,6 @@
 //! Help, and what is printed where there is no terminal.
 
-use crate::support::elf::SCRIPT;
+use crate::support::elf::{Elf, SCRIPT};
 use crate::support::{Output, Project, recipe};
 
 const COMMANDS: [&str; 9] = [
@@ -170,4 +170,29 @@ fn report_as_html_holds_no_markup_from_outside() {
     let html = String::from_utf8(project.read("dist/app/report.html")).expect("text");
     assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
     assert!(!html.contains("<script"), "{html}");
+}
+
+#[cfg(unix)]
+#[test]
+fn mistyped_command_with_hostile_characters_is_escaped() {
+    is_plain(&Project::new().karat(&["x\u{202e}\ny"]).run().exits(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn name_of_a_recipe_is_escaped_where_its_faults_are_shown() {
+    let project = Project::small();
+    let name = "x\u{1b}[31m\u{202e}\ny.karat.toml";
+    project.write(name, recipe("Wrong", "app"));
+    is_plain(&project.karat(&["build", name]).run().exits(2));
+    is_plain(&project.karat(&["check", name]).run().exits(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn name_of_a_lone_program_is_escaped_where_its_faults_are_shown() {
+    let project = Project::new();
+    let name = "x\u{1b}[31m\u{202e}\ny";
+    project.write(name, Elf::default().build());
+    is_plain(&project.karat(&["build", name]).run());
 }
