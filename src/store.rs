@@ -10,12 +10,14 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The bytes that all spools of one [`SpoolRoom`] together keep in memory.
 pub const MEMORY: usize = 28 << 20;
 /// How much is read at a time.
 const CHUNK: usize = 256 << 10;
+/// The size from which a second thread helps to read a file.
+const TWO_READERS: usize = 2 << 20;
 
 /// The memory that spools share; what does not fit goes to unlinked files.
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ impl SpoolRoom {
     ) -> Result<Spool, SpoolError> {
         let mut writer = self.writer();
         // What fits is read into its place at once; more than expected goes on below.
-        if usize::try_from(expected).is_ok_and(|size| size <= writer.room_left()) {
+        if usize::try_from(expected).is_ok_and(|size| size <= self.room_left()) {
             writer.memory.reserve_exact(expected as usize);
             let whole = reader.by_ref().take(expected.min(limit)).read_to_end(&mut writer.memory);
             writer.size = whole.map_err(SpoolError::Read)? as u64;
@@ -87,6 +89,46 @@ impl SpoolRoom {
         }
     }
 
+    /// Copies an open file, at most `limit` bytes of it. What fits in memory is read by two
+    /// threads at once, as the copy is what everything else waits for.
+    ///
+    /// # Errors
+    /// As [`SpoolRoom::copy`]. A file that grows or shrinks meanwhile gives a copy of some
+    /// size: the caller compares it with what it expects.
+    pub fn copy_file(&self, file: &Positioned, limit: u64) -> Result<Spool, SpoolError> {
+        let expected = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        if !(TWO_READERS..=self.room_left()).contains(&expected) || file.len() > limit {
+            return self.copy(Cursor::new(file), file.len(), limit);
+        }
+        let mut memory = vec![0; expected];
+        let next = Mutex::new(memory.chunks_mut(CHUNK).enumerate());
+        let read = || -> io::Result<bool> {
+            loop {
+                // A thread that panicked took its piece with it; there is none that can.
+                let piece = next.lock().map_err(|_| io::ErrorKind::Other)?.next();
+                let Some((number, piece)) = piece else { return Ok(true) };
+                if file.fill_at((number * CHUNK) as u64, piece)? < piece.len() {
+                    return Ok(false);
+                }
+            }
+        };
+        let whole = std::thread::scope(|scope| {
+            let other = scope.spawn(read);
+            let own = read();
+            Ok(own? & other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?)
+        });
+        if !whole.map_err(SpoolError::Read)? {
+            // It shrank: nothing of it is of use.
+            return Ok(Spool::of(Vec::new()));
+        }
+        self.used.fetch_add(expected, Ordering::Relaxed);
+        Ok(Spool::of(memory))
+    }
+
+    fn room_left(&self) -> usize {
+        MEMORY.saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
     /// Starts an empty spool.
     pub fn writer(&self) -> SpoolWriter<'_> {
         SpoolWriter { room: self, memory: Vec::new(), file: None, hash: Sha256::new(), size: 0 }
@@ -103,10 +145,6 @@ pub struct SpoolWriter<'a> {
 }
 
 impl SpoolWriter<'_> {
-    fn room_left(&self) -> usize {
-        MEMORY.saturating_sub(self.room.used.load(Ordering::Relaxed))
-    }
-
     /// Ends the copy: from now on it is immutable.
     pub fn finish(self) -> Spool {
         let size = self.size;
@@ -126,7 +164,7 @@ impl SpoolWriter<'_> {
 
 impl Write for SpoolWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.file.is_none() && self.memory.len() + bytes.len() > self.room_left() {
+        if self.file.is_none() && self.memory.len() + bytes.len() > self.room.room_left() {
             let mut spilled = tempfile::tempfile()?;
             spilled.write_all(&self.memory)?;
             self.hash.update(&self.memory);
@@ -158,11 +196,15 @@ impl Spool {
 
     /// Returns the hash of all bytes.
     pub fn sha256(&self) -> Digest {
-        *self.sha256.get_or_init(|| match &self.bytes {
-            Bytes::Memory(bytes) => Digest::of(bytes),
-            // `SpoolWriter::finish` has hashed every file.
-            Bytes::File(_) => Digest::of(b""),
-        })
+        // `SpoolWriter::finish` has hashed every file.
+        *self.sha256.get_or_init(|| Digest::of(self.in_memory().unwrap_or_default()))
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Memory(bytes) => Some(bytes),
+            Bytes::File(_) => None,
+        }
     }
 }
 
@@ -192,7 +234,20 @@ impl Positioned {
     /// # Errors
     /// When its size cannot be read.
     pub fn new(file: File) -> io::Result<Self> {
-        Ok(Self { size: file.metadata()?.len(), file })
+        Ok(Self::of(file.metadata()?.len(), file))
+    }
+
+    /// Takes an open file whose size is known.
+    pub fn of(size: u64, file: File) -> Self {
+        Self { file, size }
+    }
+
+    /// Returns what the system says of the file now.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        self.file.metadata()
     }
 }
 
@@ -233,6 +288,31 @@ impl Content {
     /// Returns the hash of the bytes.
     pub fn sha256(&self) -> Digest {
         self.sha256.unwrap_or_else(|| self.spool.sha256())
+    }
+
+    /// Gives all bytes to a writer, in order: from memory without another copy, from a file
+    /// through `chunk`.
+    ///
+    /// # Errors
+    /// When the copy cannot be read or is shorter than it was, and what the writer reports.
+    pub fn write_to(&self, out: &mut dyn Write, chunk: &mut [u8]) -> io::Result<()> {
+        if let Some(bytes) = self.spool.in_memory() {
+            let range = usize::try_from(self.offset).ok().zip(usize::try_from(self.size).ok());
+            let bytes = range.and_then(|(from, size)| bytes.get(from..from.checked_add(size)?));
+            let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
+            // Piece by piece, so that a writer which passes them on finds them in the cache.
+            return bytes.chunks(chunk.len().max(1)).try_for_each(|piece| out.write_all(piece));
+        }
+        let mut offset = 0;
+        while offset < self.size {
+            let count = self.fill_at(offset, chunk)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            out.write_all(&chunk[..count])?;
+            offset += count as u64;
+        }
+        Ok(())
     }
 
     /// Returns the bytes one after another.
@@ -289,6 +369,27 @@ impl Seek for Cursor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_that_is_read_by_two_threads_is_copied_as_it_is() {
+        let bytes: Vec<u8> = (0..TWO_READERS + 12_345).map(|i| (i % 251) as u8).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let positioned = Positioned::new(file.try_clone().unwrap()).unwrap();
+        let spool = SpoolRoom::default().copy_file(&positioned, u64::MAX).unwrap();
+        assert_eq!(spool.sha256(), Digest::of(&bytes));
+        let content = Content::part(Arc::new(spool), 100, 70_000, Digest::of(b""));
+        let mut written = Vec::new();
+        content.write_to(&mut written, &mut [0; 999]).unwrap();
+        assert_eq!(written, bytes[100..70_100]);
+        file.set_len(TWO_READERS as u64).unwrap();
+        let shrunk = SpoolRoom::default().copy_file(&positioned, u64::MAX).unwrap();
+        assert_ne!(ReadAt::len(&shrunk), bytes.len() as u64, "a cut file is no copy");
+        assert!(matches!(
+            SpoolRoom::default().copy_file(&positioned, 1000),
+            Err(SpoolError::Long(1000))
+        ));
+    }
 
     #[test]
     fn what_does_not_fit_in_memory_is_read_back_from_a_file() {

@@ -1,7 +1,7 @@
 //! The files of a project: found below its root, copied once, hashed on the way.
 
 use crate::recipe::discover;
-use crate::store::{Spool, SpoolError, SpoolRoom};
+use crate::store::{Positioned, Spool, SpoolError, SpoolRoom};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -146,7 +146,8 @@ impl Project {
         if before.len() > MAX_INPUT {
             return Err(InputError::Long { source_path: own(), size: before.len() });
         }
-        let spool = room.copy(&file, before.len(), MAX_INPUT).map_err(|error| match error {
+        let file = Positioned::of(before.len(), file);
+        let spool = room.copy_file(&file, MAX_INPUT).map_err(|error| match error {
             SpoolError::Long(_) => InputError::Changed { source_path: own() },
             SpoolError::Read(error) => read(error),
             SpoolError::Write(error) => InputError::Spool { source_path: own(), error },

@@ -76,15 +76,7 @@ pub(super) fn archive(entries: &[Entry], epoch: Epoch, out: &mut dyn Write) -> i
         })?;
         out.write_all(&header)?;
         if let Some(content) = content {
-            let mut offset = 0;
-            while offset < content.len() {
-                let count = content.fill_at(offset, &mut chunk)?;
-                if count == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                out.write_all(&chunk[..count])?;
-                offset += count as u64;
-            }
+            content.write_to(out, &mut chunk)?;
             out.write_all(&tar_write::END[..tar_write::padding(content.len())])?;
         }
     }
