@@ -86,7 +86,7 @@ fn check(path: &Path) -> Result<String, Failure> {
         .map(|waiver| {
             let fault =
                 Diagnostic::new(waiver.span.clone(), format!("there is no rule `{}`", waiver.rule));
-            match suggestion(&waiver.rule, rules::ALL.iter().map(|rule| rule.id)) {
+            match suggestion(&waiver.rule, rules::all().map(|rule| rule.id)) {
                 Some(known) => fault.hint(format!("did you mean `{known}`?")),
                 None => fault.hint("`karat explain` lists all rules"),
             }

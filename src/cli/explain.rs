@@ -10,9 +10,9 @@ use serde_json::json;
 pub(super) fn run(args: &args::Explain, output: &Output) -> Result<u8, Failure> {
     let Some(id) = &args.rule else {
         if output.is_json() {
-            output.json(&json!(rules::ALL.iter().map(|rule| document(rule)).collect::<Vec<_>>()));
+            output.json(&json!(rules::all().map(document).collect::<Vec<_>>()));
         } else {
-            for rule in rules::ALL {
+            for rule in rules::all() {
                 output.result(&format!("{:<24} {:<8} {}", rule.id, rule.severity, rule.title));
             }
         }
@@ -20,7 +20,7 @@ pub(super) fn run(args: &args::Explain, output: &Output) -> Result<u8, Failure> 
     };
     let Some(rule) = rules::find(id) else {
         let failure = Failure::usage(format!("there is no rule `{id}`"));
-        let ids = rules::ALL.iter().map(|rule| rule.id);
+        let ids = rules::all().map(|rule| rule.id);
         return Err(match recipe::structure::suggestion(id, ids) {
             Some(known) => failure.hint(format!("did you mean `{known}`?")),
             None => failure.hint("`karat explain` lists them all"),
