@@ -9,6 +9,7 @@ mod failure;
 mod inspect;
 mod key;
 mod output;
+mod policy;
 mod settings;
 mod verify;
 
@@ -38,6 +39,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, &output),
         Command::Verify(args) => verify::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
+        Command::Policy(args) => policy::run(&args, &output),
         Command::Explain(args) => explain::run(&args, &output),
         Command::Schema(args) => explain::schema(&args, &output),
     };

@@ -37,6 +37,8 @@ pub mod finding;
 
 pub mod time;
 
+pub mod strict_toml;
+
 pub mod settings;
 
 pub mod binary;

@@ -53,19 +53,42 @@ pub fn judge<T>(
 ) -> Judged<T> {
     let (subject, mut findings) = inspected.into_parts(diff_ids);
     findings.extend(further);
-    for finding in &mut findings {
-        if let Some(severity) = policy.gate.rules.get(finding.rule.id) {
-            finding.severity = *severity;
-        }
-    }
+    let about_levels = set_levels(&mut findings, policy, now);
     let about_waivers = apply(&mut findings, waivers, policy, now);
-    findings.extend(about_waivers);
+    findings.extend(about_levels.into_iter().chain(about_waivers));
     findings.sort_by(Finding::order);
     let rejects = |finding: &Finding| {
         finding.status == Status::Open && policy.gate.fail_on.contains(&finding.severity)
     };
     let cleared = (!findings.iter().any(rejects)).then_some(Cleared(subject));
     Judged { findings, cleared }
+}
+
+/// Gives findings the severities of the policy, and returns what is to be said of those that
+/// are past their day.
+fn set_levels(findings: &mut [Finding], policy: &Policy, now: Now) -> Vec<Finding> {
+    let mut said = Vec::new();
+    for (rule, level) in &policy.gate.rules {
+        let exception = level.exception.as_ref();
+        if let Some(lowered) = exception.filter(|lowered| now.date() > lowered.expires) {
+            let message = format!(
+                "the policy lowers the rule `{rule}`, and that expired on {}",
+                lowered.expires
+            );
+            said.push(Finding::new(&rules::WAIVER_EXPIRED, message));
+            continue;
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.rule.id == rule) {
+            match level.severity {
+                Some(severity) => finding.severity = severity,
+                None => {
+                    finding.status = Status::Waived;
+                    finding.waiver = Some(format!("policy: {rule} is off"));
+                }
+            }
+        }
+    }
+    said
 }
 
 /// Takes findings off the count as waivers say, and returns what is to be said of the waivers.
@@ -112,13 +135,9 @@ fn apply(findings: &mut [Finding], waivers: &[Waiver], policy: &Policy, now: Now
 }
 
 fn refused(waiver: &Waiver, policy: &Policy) -> Option<String> {
-    let never = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(start) => waiver.rule.starts_with(start),
-        None => *pattern == waiver.rule,
-    };
     match rules::find(&waiver.rule) {
         None => return Some(format!("there is no rule `{}`", waiver.rule)),
-        Some(rule) if !rule.waivable || policy.waivers.never.iter().any(never) => {
+        Some(rule) if !rule.waivable || policy.waivers.forbid(&waiver.rule) => {
             return Some(format!("the rule `{}` cannot be waived", waiver.rule));
         }
         Some(_) => {}

@@ -8,10 +8,10 @@ pub mod discover;
 pub mod infer;
 pub mod placeholder;
 pub mod schema;
-pub mod structure;
 
 use crate::finding::diagnostic::{Diagnostics, Span};
 use crate::oci::{Digest, ImagePath, Platform};
+use crate::strict_toml;
 use crate::time::Date;
 use placeholder::Template;
 use std::collections::BTreeMap;
@@ -265,13 +265,7 @@ pub enum WaiverSubject {
 /// without a meaning.
 pub fn parse(file: &str, text: &str, host: Option<&Platform>) -> Result<Recipe, Box<Diagnostics>> {
     let diagnose = |faults| Box::new(Diagnostics::new(file, text, faults));
-    structure::check(text, schema::JSON).map_err(diagnose)?;
-    let written: schema::Recipe = toml::from_str(text).map_err(|error| {
-        diagnose(vec![crate::finding::diagnostic::Diagnostic::new(
-            error.span().unwrap_or(0..0),
-            error.message(),
-        )])
-    })?;
+    let written = strict_toml::parse(text, schema::JSON).map_err(diagnose)?;
     check::check(file, text, written, host).map_err(diagnose)
 }
 

@@ -1,10 +1,13 @@
-//! What a site demands: the policy.
+//! What a site demands: the policy, built in or from a `karat-policy.toml`.
 //!
-//! This version knows the built-in policy only; reading `karat-policy.toml` comes with
-//! a later one, and until then a project that has one is refused, never half obeyed.
+//! Takes the text of a policy file, gives the effective [`Policy`] and where each of its
+//! values is from. Opens no file.
+
+pub mod file;
 
 use crate::finding::Severity;
 use crate::oci::{Digest, canonical};
+use crate::time::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,7 +36,29 @@ pub struct Gate {
     /// What must be signed for an image before it is released or accepted.
     pub require: Vec<Requirement>,
     /// Severities that differ from the rules' own.
-    pub rules: BTreeMap<String, Severity>,
+    pub rules: BTreeMap<String, RuleLevel>,
+}
+
+/// The severity that a policy gives a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RuleLevel {
+    /// The severity; none when findings of the rule do not count at all.
+    pub severity: Option<Severity>,
+    /// Who answers for it when it is lower than the rule's own.
+    pub exception: Option<Lowered>,
+}
+
+/// Who answers for a lower severity, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lowered {
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it holds.
+    pub expires: Date,
 }
 
 /// A signed statement that can be demanded.
@@ -78,6 +103,16 @@ pub struct Waivers {
     pub max_days: u32,
     /// Rules that are never waived, beside those that cannot be; `*` at the end stands for anything.
     pub never: Vec<String>,
+}
+
+impl Waivers {
+    /// Says whether findings of a rule are never waived.
+    pub fn forbid(&self, rule: &str) -> bool {
+        self.never.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => rule.starts_with(start),
+            None => pattern == rule,
+        })
+    }
 }
 
 impl Policy {

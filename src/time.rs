@@ -120,6 +120,12 @@ impl fmt::Display for Date {
     }
 }
 
+impl serde::Serialize for Date {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Date {
     type Err = InvalidDate;
     fn from_str(text: &str) -> Result<Self, InvalidDate> {

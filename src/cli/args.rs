@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Makes and shows signing keys in cosign's format.
     #[command(after_help = EXIT_CODES)]
     Key(Key),
+    /// Shows the policy that judges here.
+    #[command(after_help = EXIT_CODES)]
+    Policy(PolicyCommands),
     /// Says what a rule means and what helps.
     #[command(after_help = EXIT_CODES)]
     Explain(Explain),
@@ -78,9 +81,8 @@ pub(super) struct Build {
     /// The time that is written, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(super) source_date_epoch: Option<String>,
-    /// Refuses to run under any policy but the one with this digest.
-    #[arg(long, value_name = "DIGEST")]
-    pub(super) policy_digest: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
     /// Opens no connection. This version never opens one.
     #[arg(long)]
     pub(super) offline: bool,
@@ -91,6 +93,19 @@ pub(super) struct Check {
     /// Recipes or folders of recipes; by default all of the project.
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+}
+
+/// By which policy is judged.
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    /// The policy file; by default `karat-policy.toml` in the project's root, else the built-in policy.
+    #[arg(long = "policy", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Refuses to run under any policy but the one with this digest.
+    #[arg(long = "policy-digest", value_name = "DIGEST")]
+    pub(super) digest: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +116,8 @@ pub(super) struct Inspect {
     /// Exits with 0 also when something is rejected, to take an inventory.
     #[arg(long)]
     pub(super) exit_zero: bool,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +131,8 @@ pub(super) struct Verify {
     /// What must be signed; by default what the policy requires.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STATEMENT")]
     pub(super) require: Vec<Require>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -146,6 +165,19 @@ pub(super) enum KeyCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct PolicyCommands {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Prints the effective policy, its digest, and where each value comes from.
+    #[command(after_help = EXIT_CODES)]
+    Show(Policy),
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The rule's id; without it, all rules are listed.
     pub(super) rule: Option<String>,
@@ -161,6 +193,7 @@ pub(super) struct Schema {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum SchemaKind {
     Recipe,
+    Policy,
 }
 
 #[cfg(test)]

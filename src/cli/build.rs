@@ -14,7 +14,6 @@ use karat::oci::{Platform, Reference};
 use karat::pipeline::build::{self, Built, Options};
 use karat::publish::Destination;
 use karat::recipe::{self, Recipe, discover, infer};
-use karat::settings::Policy;
 use karat::store::Positioned;
 use karat::time::{Epoch, Now};
 use serde_json::json;
@@ -66,7 +65,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     let mut outcome = Outcome::default();
     for job in jobs {
         let built = job.and_then(|job| {
-            let policy = settings::policy(job.project.root(), args.policy_digest.as_deref())?;
+            let policy = settings::policy(job.project.root(), &args.policy)?.policy;
             if args.make {
                 make(&job, &platforms, output)?;
             }
@@ -440,10 +439,4 @@ fn account(options: &Options<'_>, built: &Built, output: &Output) {
 
 fn platforms(built: &Built) -> String {
     built.account.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// The policy of a project without any recipe, for commands that judge what lies anywhere.
-pub(super) fn policy_here() -> Result<Policy, Failure> {
-    let project = settings::project(Path::new("."))?;
-    Ok(settings::policy(project.root(), None)?)
 }

@@ -1,7 +1,7 @@
 //! `karat check`.
 
 use super::args;
-use super::build::{from_here, policy_here, read};
+use super::build::{from_here, read};
 use super::failure::{CODE_DONE, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
@@ -9,13 +9,13 @@ use karat::base;
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::finding::rules;
 use karat::oci::Platform;
-use karat::recipe::structure::suggestion;
 use karat::recipe::{self, discover};
+use karat::strict_toml::suggestion;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
-    policy_here()?;
+    settings::policy_here(&args.policy)?;
     let mut paths = Vec::new();
     let here = [PathBuf::from(".")];
     for path in if args.paths.is_empty() { &here[..] } else { &args.paths[..] } {

@@ -4,7 +4,8 @@ use super::args::{self, SchemaKind};
 use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
 use karat::finding::{Rule, rules};
-use karat::recipe;
+use karat::strict_toml::suggestion;
+use karat::{recipe, settings};
 use serde_json::json;
 
 pub(super) fn run(args: &args::Explain, output: &Output) -> Result<u8, Failure> {
@@ -21,7 +22,7 @@ pub(super) fn run(args: &args::Explain, output: &Output) -> Result<u8, Failure> 
     let Some(rule) = rules::find(id) else {
         let failure = Failure::usage(format!("there is no rule `{id}`"));
         let ids = rules::all().map(|rule| rule.id);
-        return Err(match recipe::structure::suggestion(id, ids) {
+        return Err(match suggestion(id, ids) {
             Some(known) => failure.hint(format!("did you mean `{known}`?")),
             None => failure.hint("`karat explain` lists them all"),
         });
@@ -55,6 +56,7 @@ fn document(rule: &Rule) -> serde_json::Value {
 pub(super) fn schema(args: &args::Schema, output: &Output) -> Result<u8, Failure> {
     match args.kind {
         SchemaKind::Recipe => output.document(recipe::schema::JSON),
+        SchemaKind::Policy => output.document(settings::file::schema::JSON),
     }
     Ok(CODE_DONE)
 }

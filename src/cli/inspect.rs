@@ -1,9 +1,9 @@
 //! `karat inspect`.
 
 use super::args;
-use super::build::policy_here;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::Output;
+use super::settings;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
 use karat::pipeline;
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::SystemTime;
 
 pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> {
-    let policy = policy_here()?;
+    let policy = settings::policy_here(&args.policy)?.policy;
     let now = Now::new(SystemTime::now());
     let mut reports = Vec::new();
     let mut codes = Vec::new();

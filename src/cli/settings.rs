@@ -1,9 +1,12 @@
 //! Values ready to use, read from arguments, environment and disk.
 
+use super::args;
+use super::build::from_here;
+use super::failure::Failure;
 use karat::assemble::input::Project;
 use karat::oci::Digest;
 use karat::recipe::discover::{self, POLICY_FILE};
-use karat::settings::Policy;
+use karat::settings::file::Loaded;
 use karat::signature::{self, KeyFileKind, PrivateKey, PublicKey, key};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -12,8 +15,10 @@ use std::path::{Path, PathBuf};
 /// Why a setting cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingsError {
-    #[error("this version of karat does not read policy files, and `{}` is one", .0.display())]
-    PolicyFile(PathBuf),
+    #[error("the policy `{}` cannot be read: {error}", path.display())]
+    PolicyFile { path: PathBuf, error: io::Error },
+    #[error("`{}` lies below another policy, `{}`", below.display(), above.display())]
+    SecondPolicy { above: PathBuf, below: PathBuf },
     #[error("the policy has the digest {found}, and {wanted} was demanded")]
     PolicyDigest { found: Digest, wanted: String },
     #[error("`{}`: {error}", path.display())]
@@ -37,9 +42,12 @@ pub(super) enum SettingsError {
 impl SettingsError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Folder { error, .. } | Self::KeyFile { error, .. } => {
-                error.kind() != io::ErrorKind::NotFound
-            }
+            Self::Folder { error, .. }
+            | Self::KeyFile { error, .. }
+            | Self::PolicyFile { error, .. } => !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            ),
             Self::Password(_) => true,
             _ => false,
         }
@@ -47,8 +55,9 @@ impl SettingsError {
 
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::PolicyFile(_) => Some(
-                "it is not obeyed in part: use a later version, or build without it".to_owned(),
+            Self::SecondPolicy { .. } => Some(
+                "a project has one policy, in its root: remove the lower one, or name one with `--policy`"
+                    .to_owned(),
             ),
             Self::KeyFile { error, .. } if error.kind() == io::ErrorKind::NotFound => Some(
                 "`karat key generate` makes a new pair, `cosign.key` and `cosign.pub`".to_owned(),
@@ -73,19 +82,61 @@ pub(super) fn project(start: &Path) -> Result<Project, SettingsError> {
     Project::new(&root).map_err(folder)
 }
 
-/// Returns the policy of a project, and makes sure that it is the one demanded.
-pub(super) fn policy(root: &Path, demanded: Option<&str>) -> Result<Policy, SettingsError> {
-    let file = root.join(POLICY_FILE);
-    if file.exists() {
-        return Err(SettingsError::PolicyFile(file));
-    }
-    let policy = Policy::golden();
-    match demanded.filter(|wanted| **wanted != policy.digest().to_string()) {
-        Some(wanted) => {
-            Err(SettingsError::PolicyDigest { found: policy.digest(), wanted: wanted.to_owned() })
+/// The longest policy file that is read, in bytes.
+const MAX_POLICY: u64 = 1 << 20;
+
+/// Returns the policy of the project that the current folder belongs to, for commands that
+/// judge what lies anywhere.
+pub(super) fn policy_here(args: &args::Policy) -> Result<Loaded, Failure> {
+    policy(project(Path::new("."))?.root(), args)
+}
+
+/// Returns the policy: the named one, the project's, or the built-in one; and makes sure that
+/// it is the one demanded.
+pub(super) fn policy(root: &Path, args: &args::Policy) -> Result<Loaded, Failure> {
+    let own = root.join(POLICY_FILE);
+    let file = args.file.clone().or_else(|| own.exists().then(|| from_here(&own)));
+    let loaded = match file {
+        Some(file) => {
+            if args.file.is_none() {
+                refuse_second(root)?;
+            }
+            Loaded::parse(&file.display().to_string(), &policy_text(&file)?)?
         }
-        None => Ok(policy),
+        None => Loaded::golden(),
+    };
+    let found = loaded.policy.digest();
+    match args.digest.as_ref().filter(|wanted| **wanted != found.to_string()) {
+        Some(wanted) => {
+            Err(SettingsError::PolicyDigest { found, wanted: wanted.to_owned() }.into())
+        }
+        None => Ok(loaded),
     }
+}
+
+/// A policy below another would let whoever adds it loosen everything.
+fn refuse_second(root: &Path) -> Result<(), SettingsError> {
+    let above = root.ancestors().skip(1).find(|folder| folder.join(POLICY_FILE).is_file());
+    match above {
+        Some(above) => Err(SettingsError::SecondPolicy {
+            above: above.join(POLICY_FILE),
+            below: root.join(POLICY_FILE),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn policy_text(file: &Path) -> Result<String, SettingsError> {
+    let read = |error| SettingsError::PolicyFile { path: file.to_owned(), error };
+    // Before it is opened: opening a FIFO waits for a writer.
+    if !file.metadata().map_err(read)?.is_file() {
+        return Err(read(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text))
+        .map_err(read)?;
+    Ok(text)
 }
 
 fn key_text(path: &Path) -> Result<String, SettingsError> {

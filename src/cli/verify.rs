@@ -1,7 +1,6 @@
 //! `karat verify`.
 
 use super::args::{self, Require};
-use super::build::policy_here;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::settings;
@@ -13,7 +12,7 @@ use karat::verify::{self, Verification};
 use serde_json::json;
 
 pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
-    let policy = policy_here()?;
+    let policy = settings::policy_here(&args.policy)?.policy;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
     let key = settings::public_key(&args.key)?;
     let require: Vec<Requirement> = if args.require.is_empty() {

@@ -3,12 +3,12 @@
 mod entries;
 
 use super::placeholder::{self, Template};
-use super::schema::{self, Spanned};
-use super::structure::suggestion;
+use super::schema;
 use super::{At, Compression, Recipe, User, Var, Waiver, WaiverSubject};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::oci::reference::is_repository;
 use crate::oci::{ImagePath, Platform};
+use crate::strict_toml::{Spanned, suggestion};
 use entries::{binary, data, directory, link, one_entry_a_path};
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -69,7 +69,7 @@ pub fn nearest(missing: &Path) -> Option<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
     let mut names: Vec<_> = names.collect();
     names.sort();
-    super::structure::suggestion(&wanted, names.iter()).map(|name| folder.join(name))
+    crate::strict_toml::suggestion(&wanted, names.iter()).map(|name| folder.join(name))
 }
 
 #[cfg(test)]

@@ -1,43 +1,15 @@
 //! What a user may write in a recipe, key by key.
 //!
 //! These types are the one description: the JSON schema that `karat schema recipe`
-//! prints, and by which [`super::structure`] finds unknown keys and wrong types, is made
+//! prints, and by which [`crate::strict_toml`] finds unknown keys and wrong types, is made
 //! from them (a test asserts it). What the values must mean is [`super::check`]'s.
 
-use serde::{Deserialize, Deserializer};
+use crate::strict_toml::Spanned;
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// The JSON schema of a recipe.
 pub const JSON: &str = include_str!("../../schemas/recipe.schema.json");
-
-/// A value with its place in the text.
-#[derive(Debug, Clone)]
-pub(crate) struct Spanned<T> {
-    pub(crate) value: T,
-    pub(crate) span: Range<usize>,
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
-        let span = spanned.span();
-        Ok(Self { value: spanned.into_inner(), span })
-    }
-}
-
-#[cfg(test)]
-impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::schema_name()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        T::json_schema(generator)
-    }
-}
 
 /// A karat recipe: what goes into one golden image.
 #[derive(Debug, Deserialize)]
@@ -226,22 +198,8 @@ pub(crate) struct Waiver {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_schema_is_made_from_these_types() {
-        let mut schema = schemars::schema_for!(Recipe).to_value();
-        schema["$id"] = "urn:karat:schema:recipe:v1".into();
-        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        let file =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/recipe.schema.json");
-        if std::env::var_os("KARAT_UPDATE_SCHEMAS").is_some() {
-            std::fs::write(&file, &made).unwrap();
-        }
-        assert_eq!(
-            std::fs::read_to_string(&file).unwrap(),
-            made,
-            "run `KARAT_UPDATE_SCHEMAS=1 cargo test schema` and review the difference"
-        );
+        crate::strict_toml::testing::schema_is_made_from::<super::Recipe>("recipe");
     }
 }

@@ -9,8 +9,18 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 9] =
-    ["archive", "binary", "finding", "image", "oci", "settings", "signature", "store", "time"];
+const FOUNDATIONS: [&str; 10] = [
+    "archive",
+    "binary",
+    "finding",
+    "image",
+    "oci",
+    "settings",
+    "signature",
+    "store",
+    "strict_toml",
+    "time",
+];
 /// Who must not use whom, although the order of the line would let them.
 const NEVER: [(&str, &[&str]); 4] = [
     ("inspect", &["recipe", "bom"]),

@@ -679,14 +679,6 @@ fn policy_digest_refuses_any_other_policy() {
 }
 
 #[test]
-fn policy_file_is_not_obeyed_in_part() {
-    let project = Project::small();
-    project.write("karat-policy.toml", "[policy]\nname = \"mine\"\n");
-    project.run("build").exits(2).says(&["karat-policy.toml"]);
-    assert!(!project.path("dist").exists());
-}
-
-#[test]
 fn pinned_binary_must_have_the_pinned_hash() {
     let project = Project::small();
     let pin = |hash: &str| {

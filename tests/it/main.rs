@@ -11,6 +11,7 @@ mod gate;
 mod golden;
 mod help;
 mod hostile;
+mod policy;
 mod reproducible;
 mod signing;
 mod support;

@@ -4,8 +4,9 @@ use super::{Faults, entry_path, image_path, image_path_at, mode, user};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::oci::{ImagePath, Platform};
 use crate::recipe::placeholder::{self, Template};
-use crate::recipe::schema::{self, Spanned};
+use crate::recipe::schema;
 use crate::recipe::{Binary, Directory, File, Identity, Link, Place, Source, User};
+use crate::strict_toml::Spanned;
 use std::collections::BTreeMap;
 
 fn source_of(

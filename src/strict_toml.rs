@@ -1,12 +1,14 @@
-//! Finds every unknown key and wrong type of a TOML text at once, by a JSON schema.
+//! TOML that users write: every unknown key and wrong type of a text at once, with its place.
 //!
 //! Decoding into types stops at the first fault; a user who wrote five wants to see five.
-//! Reads the part of JSON Schema that the schemas of this project use: `type`,
-//! `properties`, `required`, `additionalProperties`, `items`, `anyOf`, `$ref`.
+//! So a text is compared with a JSON schema first, which is made from the types. Reads the
+//! part of JSON Schema that the schemas of this project use: `type`, `properties`,
+//! `required`, `additionalProperties`, `items`, `anyOf`, `$ref`.
 
 use crate::finding::diagnostic::{Diagnostic, Span};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The most faults that are reported of one file.
@@ -16,17 +18,48 @@ const MAX_TEXT: usize = 1 << 20;
 /// The deepest nesting that is followed; the TOML parser itself stops at a similar depth.
 const MAX_DEPTH: usize = 64;
 
-/// Compares a text with a schema.
+/// A value with its place in the text.
+#[derive(Debug, Clone)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        let span = spanned.span();
+        Ok(Self { value: spanned.into_inner(), span })
+    }
+}
+
+#[cfg(test)]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Reads a text into its types, of which `schema` is the JSON schema.
 ///
 /// # Errors
 /// The faults of syntax, if there are any; else every unknown key, wrong type and
 /// missing key.
-pub(crate) fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, schema: &str) -> Result<T, Vec<Diagnostic>> {
+    check(text, schema)?;
+    toml::from_str(text)
+        .map_err(|error| vec![Diagnostic::new(error.span().unwrap_or(0..0), error.message())])
+}
+
+fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
     if text.len() > MAX_TEXT {
         return Err(vec![Diagnostic::whole(format!("the file is longer than {MAX_TEXT} bytes"))]);
-    }
-    if text.trim().is_empty() {
-        return Err(vec![Diagnostic::whole("the file is empty: it has no `image`")]);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -47,6 +80,9 @@ pub(crate) fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {
     };
     let mut walk = Walk { root: &schema, faults: Vec::new() };
     let header = table.span().start..table.span().start;
+    if table.get_ref().is_empty() {
+        walk.faults.push(Diagnostic::whole("the file is empty"));
+    }
     walk.table(table.get_ref(), header, &schema, "the file", MAX_DEPTH);
     walk.faults.truncate(MAX_FAULTS);
     if walk.faults.is_empty() { Ok(()) } else { Err(walk.faults) }
@@ -65,10 +101,20 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'s Json, place: &str, depth: usize) {
+    fn value(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        schema: &'s Json,
+        place: &str,
+        depth: usize,
+    ) {
         let schema = self.resolve(schema);
         if depth == 0 {
             return self.faults.push(Diagnostic::new(value.span(), "the nesting is too deep"));
+        }
+        // A schema that says nothing takes anything.
+        if schema == &Json::Bool(true) || schema.as_object().is_some_and(|all| all.is_empty()) {
+            return;
         }
         if let Some(choices) = schema["anyOf"].as_array() {
             let fits = |choice: &&Json| fits(value.get_ref(), self.resolve(choice));
@@ -138,7 +184,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, wanted: &str, place: &str) {
+    fn wrong_type(&mut self, value: &toml::Spanned<DeValue<'_>>, wanted: &str, place: &str) {
         let found = match value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -207,4 +253,25 @@ pub fn suggestion<'a>(
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name.as_ref().to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    /// Compares a schema in `schemas/` with the one that is made from the types, or writes it
+    /// when `KARAT_UPDATE_SCHEMAS` is set.
+    pub(crate) fn schema_is_made_from<T: schemars::JsonSchema>(name: &str) {
+        let mut schema = schemars::schema_for!(T).to_value();
+        schema["$id"] = format!("urn:karat:schema:{name}:v1").into();
+        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("schemas/{name}.schema.json"));
+        if std::env::var_os("KARAT_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&file, &made).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            made,
+            "run `KARAT_UPDATE_SCHEMAS=1 cargo test schema` and review the difference"
+        );
+    }
 }

@@ -1,0 +1,92 @@
+//! `karat policy`.
+
+use super::args::{self, PolicyCommand};
+use super::failure::{CODE_DONE, Failure};
+use super::output::Output;
+use super::settings;
+use karat::finding::escape;
+use karat::settings::file::Loaded;
+use serde_json::{Value, json};
+
+pub(super) fn run(args: &args::PolicyCommands, output: &Output) -> Result<u8, Failure> {
+    let PolicyCommand::Show(args) = &args.command;
+    let loaded = settings::policy_here(args)?;
+    let values = values(&loaded);
+    let policy = &loaded.policy;
+    if output.is_json() {
+        let value = |(key, value, line): &(String, Value, Option<usize>)| {
+            let file = line.and(loaded.file.as_ref());
+            json!({ "key": key, "value": value, "file": file, "line": line })
+        };
+        output.json(&json!({
+            "schema": "karat.policy/v1",
+            "name": policy.name,
+            "digest": policy.digest(),
+            "file": loaded.file,
+            "values": values.iter().map(value).collect::<Vec<_>>(),
+        }));
+        return Ok(CODE_DONE);
+    }
+    output.result(&format!("policy {} {}\n", policy.name, policy.digest()));
+    let file = loaded.file.as_deref().unwrap_or_default();
+    let shown: Vec<_> = values
+        .iter()
+        .map(|(key, value, line)| (format!("{key} = {}", toml(value)), line))
+        .collect();
+    let width = shown.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0).min(60);
+    for (text, line) in shown {
+        let origin = match line {
+            Some(line) => format!("{file}:{line}"),
+            None => "built in".to_owned(),
+        };
+        output.result(&escape::terminal(&format!("{text:<width$}  # {origin}")));
+    }
+    Ok(CODE_DONE)
+}
+
+/// The values of a policy by their dotted keys, each with its line in the file.
+fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
+    let policy = &loaded.policy;
+    let mut values = vec![
+        ("policy.name".to_owned(), json!(policy.name)),
+        ("gate.edition".to_owned(), json!(policy.gate.edition)),
+        ("gate.fail-on".to_owned(), json!(policy.gate.fail_on)),
+        ("gate.max-size".to_owned(), json!(policy.gate.max_size)),
+        ("gate.require".to_owned(), json!(policy.gate.require)),
+    ];
+    for (rule, level) in &policy.gate.rules {
+        let severity = level.severity.map_or_else(|| "off".to_owned(), |one| one.to_string());
+        let value = match &level.exception {
+            None => json!(severity),
+            Some(lowered) => json!({
+                "severity": severity,
+                "reason": lowered.reason,
+                "owner": lowered.owner,
+                "expires": lowered.expires,
+            }),
+        };
+        values.push((format!("gate.rules.{rule}"), value));
+    }
+    values.push(("waivers.max-days".to_owned(), json!(policy.waivers.max_days)));
+    values.push(("waivers.never".to_owned(), json!(policy.waivers.never)));
+    let place = |(key, value): (String, Value)| {
+        let line = loaded.lines.get(&key).copied();
+        (key, value, line)
+    };
+    values.into_iter().map(place).collect()
+}
+
+/// Writes a value as a policy file has it.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            let pairs: Vec<_> =
+                table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(toml).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
+    }
+}

@@ -1,0 +1,337 @@
+//! What a policy file must mean: every value read into its type, every fault gathered.
+
+use super::schema::{Exception, File, Gate, Head, Level, Waivers};
+use crate::finding::diagnostic::{Diagnostic, Span};
+use crate::finding::{Rule, Severity, rules};
+use crate::settings::{Lowered, Policy, Requirement, RuleLevel};
+use crate::strict_toml::{Spanned, suggestion};
+use std::collections::BTreeMap;
+
+/// The edition of the rules that this version has.
+const EDITION: u32 = 1;
+/// The longest that a waiver may be allowed to hold, in days.
+const MOST_DAYS: u32 = 366;
+const SEVERITIES: &str = "`critical`, `high`, `medium`, `low` or `info`";
+
+/// The bytes at which values are written, by their dotted keys.
+type Places = BTreeMap<String, usize>;
+
+struct Check {
+    faults: Vec<Diagnostic>,
+    places: Places,
+    policy: Policy,
+}
+
+/// Reads every value into its type, over those of the built-in policy.
+pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> {
+    let mut check = Check { faults: Vec::new(), places: Places::new(), policy: Policy::golden() };
+    check.head(written.policy);
+    check.waivers(written.waivers);
+    check.gate(written.gate);
+    let tables = [
+        ("[registry]", written.registry),
+        ("[bases]", written.bases),
+        ("[advisories]", written.advisories),
+        ("[sigstore]", written.sigstore),
+        ("[verify]", written.verify),
+        ("[mirror]", written.mirror),
+        ("[cache]", written.cache),
+        ("[weights]", written.weights),
+        ("[defaults]", written.defaults),
+    ];
+    for (name, table) in tables {
+        check.later(name, table.map(|table| table.span));
+    }
+    let lists = [
+        ("[[profile]]", written.profile),
+        ("[[trust]]", written.trust),
+        ("[[revoked]]", written.revoked),
+    ];
+    for (name, list) in lists {
+        check.later(name, list.map(|list| list.span));
+    }
+    if check.faults.is_empty() { Ok((check.policy, check.places)) } else { Err(check.faults) }
+}
+
+impl Check {
+    fn fault(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.faults.push(Diagnostic::new(span, message).hint(hint));
+    }
+
+    /// Refuses what is not enforced yet.
+    fn later(&mut self, name: &str, span: Option<Span>) {
+        if let Some(span) = span {
+            self.fault(
+                span,
+                format!("this version of karat does not enforce `{name}` yet"),
+                "a policy is not obeyed in part: take it out, or use a later version",
+            );
+        }
+    }
+
+    fn set(&mut self, key: &str, span: &Span) {
+        self.places.insert(key.to_owned(), span.start);
+    }
+
+    fn head(&mut self, head: Head) {
+        let name = head.name;
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if !(1..=64).contains(&name.value.len()) || !name.value.bytes().all(plain) {
+            let message = format!("`{}` is no name of a policy", name.value);
+            self.fault(name.span.clone(), message, "lower-case letters, digits and `-`");
+        }
+        self.set("policy.name", &name.span);
+        self.policy.name = name.value;
+        if let Some(least) = head.karat_min {
+            let version = env!("CARGO_PKG_VERSION");
+            match (numbers(&least.value), numbers(version)) {
+                (Some(wanted), Some(own)) if wanted > own => self.fault(
+                    least.span,
+                    format!("the policy needs karat {}, and this is {version}", least.value),
+                    "use a later version",
+                ),
+                (Some(_), _) => {}
+                (None, _) => self.fault(
+                    least.span,
+                    format!("`{}` is no version", least.value),
+                    "numbers with dots: `0.1`",
+                ),
+            }
+        }
+        self.later("from", head.from.map(|from| from.span));
+        self.later("signer", head.signer.map(|signer| signer.span));
+    }
+
+    fn gate(&mut self, gate: Gate) {
+        if let Some(edition) = gate.edition {
+            if edition.value == EDITION {
+                self.set("gate.edition", &edition.span);
+            } else {
+                self.fault(
+                    edition.span,
+                    format!("there is no edition {} of the rules", edition.value),
+                    format!("this version has edition {EDITION}"),
+                );
+            }
+        }
+        if let Some(list) = gate.fail_on {
+            let mut severities: Vec<Severity> =
+                list.value.iter().filter_map(|one| self.severity(&one.value, &one.span)).collect();
+            severities.sort_by(|a, b| b.cmp(a));
+            severities.dedup();
+            // What rejects at one severity rejects at every worse one.
+            let worst = [
+                Severity::Critical,
+                Severity::High,
+                Severity::Medium,
+                Severity::Low,
+                Severity::Info,
+            ];
+            if !severities.is_empty() && !worst.starts_with(&severities) {
+                self.fault(
+                    list.span.clone(),
+                    "`fail-on` leaves out a severity that is worse than one it names",
+                    "list them from `critical` on",
+                );
+            } else if list.value.is_empty() {
+                self.fault(
+                    list.span.clone(),
+                    "nothing would reject an image",
+                    "`[\"critical\", \"high\"]`",
+                );
+            }
+            self.set("gate.fail-on", &list.span);
+            self.policy.gate.fail_on = severities;
+        }
+        if let Some(size) = gate.max_size {
+            match bytes(&size.value) {
+                Some(bytes) => self.policy.gate.max_size = bytes,
+                None => self.fault(
+                    size.span.clone(),
+                    format!("`{}` is no size", size.value),
+                    "a number of bytes, or one with `KiB`, `MiB` or `GiB`: `256MiB`",
+                ),
+            }
+            self.set("gate.max-size", &size.span);
+        }
+        if let Some(list) = gate.require {
+            self.require(&list);
+        }
+        self.later("vulnerabilities", gate.vulnerabilities.map(|table| table.span));
+        for (id, level) in gate.rules {
+            self.rule(&id, level);
+        }
+    }
+
+    fn require(&mut self, list: &Spanned<Vec<Spanned<String>>>) {
+        const ALL: [Requirement; 3] =
+            [Requirement::Signature, Requirement::Sbom, Requirement::Provenance];
+        let mut require = Vec::new();
+        for one in &list.value {
+            match ALL.iter().find(|known| known.to_string() == one.value) {
+                Some(known) => require.push(*known),
+                None if one.value == "vsa" => self.later("vsa", Some(one.span.clone())),
+                None => self.fault(
+                    one.span.clone(),
+                    format!("`{}` cannot be required", one.value),
+                    "`signature`, `sbom` or `provenance`",
+                ),
+            }
+        }
+        if list.value.is_empty() {
+            self.fault(
+                list.span.clone(),
+                "nothing would have to be signed",
+                "`[\"signature\", \"sbom\", \"provenance\"]`",
+            );
+        }
+        require.sort();
+        require.dedup();
+        self.set("gate.require", &list.span);
+        self.policy.gate.require = require;
+    }
+
+    fn severity(&mut self, text: &str, span: &Span) -> Option<Severity> {
+        let severity = text.parse().ok();
+        if severity.is_none() {
+            let message = format!("`{text}` is no severity");
+            self.fault(span.clone(), message, SEVERITIES);
+        }
+        severity
+    }
+
+    fn rule(&mut self, id: &str, level: Spanned<Level>) {
+        let Some(rule) = rules::find(id) else {
+            let hint = match suggestion(id, rules::all().map(|rule| rule.id)) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => "`karat explain` lists all rules".to_owned(),
+            };
+            return self.fault(level.span, format!("there is no rule `{id}`"), hint);
+        };
+        let (text, exception) = match level.value {
+            Level::Severity(text) => (text, None),
+            Level::Exception(exception) => (exception.severity.clone(), Some(exception)),
+        };
+        let severity = match text.as_str() {
+            "off" => None,
+            _ => match self.severity(&text, &level.span) {
+                Some(severity) => Some(severity),
+                None => return,
+            },
+        };
+        let lowers = severity.is_none_or(|severity| severity < rule.severity);
+        let exception = match (lowers, exception) {
+            (false, _) => None,
+            (true, _) if self.is_fixed(rule) => {
+                return self.fault(
+                    level.span,
+                    format!("the rule `{id}` cannot be waived, and so not be lowered either"),
+                    "take the line out",
+                );
+            }
+            (true, None) => {
+                return self.fault(
+                    level.span,
+                    format!("this lowers the rule `{id}`, which is {}, without a reason", rule.severity),
+                    format!("`{id} = {{ severity = \"{text}\", reason = \"…\", owner = \"…\", expires = \"YYYY-MM-DD\" }}`"),
+                );
+            }
+            (true, Some(exception)) => match self.exception(exception, &level.span) {
+                Some(lowered) => Some(lowered),
+                None => return,
+            },
+        };
+        self.set(&format!("gate.rules.{id}"), &level.span);
+        self.policy.gate.rules.insert(id.to_owned(), RuleLevel { severity, exception });
+    }
+
+    fn is_fixed(&self, rule: &Rule) -> bool {
+        !rule.waivable || self.policy.waivers.forbid(rule.id)
+    }
+
+    fn exception(&mut self, written: Exception, span: &Span) -> Option<Lowered> {
+        for (key, text) in [("reason", &written.reason), ("owner", &written.owner)] {
+            if text.trim().is_empty() {
+                self.fault(span.clone(), format!("`{key}` says something"), "who, and why");
+            }
+        }
+        match written.expires.parse() {
+            Ok(expires) => Some(Lowered { reason: written.reason, owner: written.owner, expires }),
+            Err(error) => {
+                self.faults.push(Diagnostic::new(span.clone(), format!("`expires`: {error}")));
+                None
+            }
+        }
+    }
+
+    fn waivers(&mut self, waivers: Waivers) {
+        if let Some(days) = waivers.max_days {
+            if !(1..=MOST_DAYS).contains(&days.value) {
+                self.fault(
+                    days.span.clone(),
+                    format!("a waiver cannot hold {} days", days.value),
+                    format!("from 1 to {MOST_DAYS}"),
+                );
+            }
+            self.set("waivers.max-days", &days.span);
+            self.policy.waivers.max_days = days.value;
+        }
+        if let Some(approval) = waivers.approval {
+            match approval.value.as_str() {
+                "code-review" => {}
+                "signed" => self.later("approval = \"signed\"", Some(approval.span)),
+                other => self.fault(
+                    approval.span,
+                    format!("`{other}` is no way to approve waivers"),
+                    "`code-review`",
+                ),
+            }
+        }
+        let approvers = waivers.approvers.filter(|list| !list.value.is_empty());
+        self.later("approvers", approvers.map(|list| list.span));
+        if let Some(list) = waivers.never {
+            for one in &list.value {
+                let start = one.value.strip_suffix('*');
+                let known = match start {
+                    Some(start) => !start.is_empty(),
+                    None => rules::find(&one.value).is_some(),
+                };
+                if !known {
+                    let hint = match suggestion(&one.value, rules::all().map(|rule| rule.id)) {
+                        Some(known) if start.is_none() => format!("did you mean `{known}`?"),
+                        _ => "a rule's id, or the start of one and `*`".to_owned(),
+                    };
+                    self.fault(one.span.clone(), format!("there is no rule `{}`", one.value), hint);
+                }
+            }
+            self.set("waivers.never", &list.span);
+            self.policy.waivers.never = list.value.into_iter().map(|one| one.value).collect();
+        }
+    }
+}
+
+/// Reads a version of up to three numbers.
+fn numbers(version: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
+    let parts: Vec<_> = version.split('.').collect();
+    if parts.len() > numbers.len() {
+        return None;
+    }
+    for (number, part) in numbers.iter_mut().zip(parts) {
+        *number = part.parse().ok()?;
+    }
+    Some(numbers)
+}
+
+/// Reads a number of bytes: `1000`, `64KiB`, `256MiB`, `1GiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor = match text[digits.len()..].trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}

@@ -1,0 +1,159 @@
+//! What a user may write in a policy file, key by key.
+//!
+//! These types are the one description: the JSON schema that `karat schema policy` prints is
+//! made from them (a test asserts it). What the values must mean is `check`'s.
+
+use crate::strict_toml::Spanned;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The JSON schema of a policy file.
+pub const JSON: &str = include_str!("../../../schemas/policy.schema.json");
+
+/// A karat policy: what images must be, everywhere that it is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct File {
+    /// What the policy is called, and what reads it.
+    pub(super) policy: Head,
+    /// What the gate demands.
+    #[serde(default)]
+    pub(super) gate: Gate,
+    /// What waivers may do.
+    #[serde(default)]
+    pub(super) waivers: Waivers,
+    /// The single trust root. Not enforced by this version.
+    pub(super) registry: Option<Later>,
+    /// Other rules for some images. Not enforced by this version.
+    pub(super) profile: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
+    /// How old bases may be. Not enforced by this version.
+    pub(super) bases: Option<Later>,
+    /// How old advisories may be. Not enforced by this version.
+    pub(super) advisories: Option<Later>,
+    /// A private sigstore. Not enforced by this version.
+    pub(super) sigstore: Option<Later>,
+    /// Who may sign what. Not enforced by this version.
+    pub(super) trust: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
+    /// What is no longer trusted. Not enforced by this version.
+    pub(super) revoked: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
+    /// What `verify` demands beside signatures. Not enforced by this version.
+    pub(super) verify: Option<Later>,
+    /// What may be mirrored. Not enforced by this version.
+    pub(super) mirror: Option<Later>,
+    /// Whose findings may be reused. Not enforced by this version.
+    pub(super) cache: Option<Later>,
+    /// What model weights must be. Not enforced by this version.
+    pub(super) weights: Option<Later>,
+    /// Values that recipes inherit. Not enforced by this version.
+    pub(super) defaults: Option<Later>,
+}
+
+/// A table that a later version reads.
+pub(super) type Later = Spanned<BTreeMap<String, Any>>;
+
+/// Any value: what a later version reads has no form here yet.
+#[derive(Debug)]
+pub(super) struct Any;
+
+impl<'de> Deserialize<'de> for Any {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Any {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Any".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({})
+    }
+}
+
+/// What the policy is called, and what reads it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Head {
+    /// Its name: lower-case letters, digits and `-`.
+    pub(super) name: Spanned<String>,
+    /// The oldest version of karat that may judge by it: `0.1`.
+    pub(super) karat_min: Option<Spanned<String>>,
+    /// Another policy, by its digest, that takes the place of this file. Not enforced by this version.
+    pub(super) from: Option<Spanned<String>>,
+    /// Who must have signed that policy. Not enforced by this version.
+    pub(super) signer: Option<Later>,
+}
+
+/// What the gate demands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Gate {
+    /// The edition of the rules: those of a newer one only inform. 1 is the only one so far.
+    pub(super) edition: Option<Spanned<u32>>,
+    /// The severities of which one open finding rejects an image: `["critical", "high"]`.
+    pub(super) fail_on: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The most that the added layers may weigh as they are stored: `"256MiB"`.
+    pub(super) max_size: Option<Spanned<String>>,
+    /// What must be signed: `signature`, `sbom`, `provenance`; `vsa` comes with a later version.
+    pub(super) require: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What known vulnerabilities do. Not enforced by this version.
+    pub(super) vulnerabilities: Option<Later>,
+    /// Severities of single rules that differ from their own.
+    #[serde(default)]
+    pub(super) rules: BTreeMap<String, Spanned<Level>>,
+}
+
+/// A severity: `critical`, `high`, `medium`, `low` or `info`; or a lower one, or `off`, with
+/// who answers for it and until when.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) enum Level {
+    Severity(String),
+    Exception(Exception),
+}
+
+/// A lower severity, or `off`, for a time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Exception {
+    /// The severity, or `off`.
+    pub(super) severity: String,
+    /// Why.
+    pub(super) reason: String,
+    /// Who answers for it.
+    pub(super) owner: String,
+    /// The last day on which it holds: `YYYY-MM-DD`.
+    pub(super) expires: String,
+}
+
+/// What waivers may do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Waivers {
+    /// The most days from a waiver's creation to its end.
+    pub(super) max_days: Option<Spanned<u32>>,
+    /// `code-review`; `signed` comes with a later version.
+    pub(super) approval: Option<Spanned<String>>,
+    /// Who may approve waivers. Not enforced by this version.
+    pub(super) approvers: Option<Spanned<Vec<String>>>,
+    /// Rules that are never waived; `*` at the end stands for anything.
+    pub(super) never: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_is_made_from_these_types() {
+        crate::strict_toml::testing::schema_is_made_from::<super::File>("policy");
+    }
+}

@@ -1,0 +1,185 @@
+use super::*;
+use crate::finding::Severity;
+use crate::settings::Requirement;
+
+fn parse(text: &str) -> Loaded {
+    Loaded::parse("karat-policy.toml", text)
+        .unwrap_or_else(|faults| panic!("{}", faults.render(false)))
+}
+
+/// The line and message of every fault.
+fn faults(text: &str) -> Vec<(usize, String)> {
+    let faults = Loaded::parse("karat-policy.toml", text).expect_err("it has faults");
+    faults.located().iter().map(|one| (one.line, one.message.to_owned())).collect()
+}
+
+const HEAD: &str = "[policy]\nname = \"mine\"\n";
+
+fn with(text: &str) -> String {
+    format!("{HEAD}{text}")
+}
+
+#[test]
+fn what_a_file_leaves_out_is_built_in() {
+    let loaded = parse(HEAD);
+    assert_eq!(loaded.policy, Policy { name: "mine".to_owned(), ..Policy::golden() });
+    assert_eq!(loaded.lines.into_iter().collect::<Vec<_>>(), [("policy.name".to_owned(), 2)]);
+}
+
+#[test]
+fn every_value_is_read() {
+    let loaded = parse(&with(
+        "karat-min = \"0.1\"\n\
+         [gate]\n\
+         edition = 1\n\
+         fail-on = [\"high\", \"critical\", \"medium\"]\n\
+         max-size = \"64KiB\"\n\
+         require = [\"sbom\", \"signature\"]\n\
+         [gate.rules]\n\
+         script = \"critical\"\n\
+         debugger = { severity = \"low\", reason = \"r\", owner = \"o\", expires = \"2027-03-31\" }\n\
+         sniffer = { severity = \"off\", reason = \"r\", owner = \"o\", expires = \"2027-03-31\" }\n\
+         [waivers]\n\
+         max-days = 30\n\
+         approval = \"code-review\"\n\
+         approvers = []\n\
+         never = [\"shell\", \"secret-*\"]\n",
+    ));
+    let Policy { gate, waivers, .. } = &loaded.policy;
+    assert_eq!(gate.fail_on, [Severity::Critical, Severity::High, Severity::Medium]);
+    assert_eq!(gate.max_size, 65_536);
+    assert_eq!(gate.require, [Requirement::Signature, Requirement::Sbom]);
+    assert_eq!(gate.rules["script"].severity, Some(Severity::Critical));
+    assert_eq!(gate.rules["script"].exception, None);
+    assert_eq!(gate.rules["debugger"].severity, Some(Severity::Low));
+    let lowered = gate.rules["debugger"].exception.as_ref().unwrap();
+    assert_eq!((lowered.owner.as_str(), lowered.expires.to_string()), ("o", "2027-03-31".into()));
+    assert_eq!(gate.rules["sniffer"].severity, None);
+    assert_eq!(waivers.max_days, 30);
+    assert_eq!(waivers.never, ["shell", "secret-*"]);
+    assert_eq!(loaded.lines["gate.fail-on"], 6);
+    assert_eq!(loaded.lines["gate.rules.script"], 10);
+    assert_eq!(loaded.lines["waivers.never"], 17);
+}
+
+#[test]
+fn digest_is_of_what_is_meant_and_not_of_how_it_is_written() {
+    let digest = |text: &str| parse(&with(text)).policy.digest();
+    let one = digest("[gate]\nfail-on = [\"critical\", \"high\"]\nmax-size = \"1MiB\"\n");
+    let same = digest(
+        "# a comment\n[gate]\nmax-size = \"1024KiB\"\nfail-on = [ \"high\",\"critical\" ]\n",
+    );
+    assert_eq!(one, same);
+    assert_ne!(one, digest("[gate]\nmax-size = \"2MiB\"\n"));
+    assert_eq!(
+        parse("[policy]\nname = \"golden\"\n").policy.digest(),
+        Policy::golden().digest(),
+        "a file that says what is built in is the built-in policy"
+    );
+}
+
+#[test]
+fn what_is_not_enforced_yet_is_refused_line_by_line() {
+    let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
+         [registry]\npublish = \"registry.example/golden\"\n\
+         [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
+         [[profile]]\nimages = \"registry.example/golden/jvm/**\"\n\
+         [bases]\nmax-age = \"90d\"\n\
+         [advisories]\nmax-age = \"7d\"\n\
+         [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
+         [[trust]]\nimages = \"registry.example/golden/{repo}\"\n\
+         [[revoked]]\nkey = \"x\"\n\
+         [waivers]\napproval = \"signed\"\napprovers = [\"x\"]\n\
+         [verify]\nvsa-max-age = \"90d\"\n\
+         [mirror]\nsources = []\n[cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
+         [defaults.image]\nbase = \"scratch\"\n";
+    let found = faults(text);
+    let named: Vec<_> = found
+        .iter()
+        .map(|(_, message)| {
+            let rest = message.strip_prefix("this version of karat does not enforce `");
+            rest.and_then(|rest| rest.strip_suffix("` yet")).unwrap_or_else(|| panic!("{message}"))
+        })
+        .collect();
+    let mut sorted = named.clone();
+    sorted.sort_unstable();
+    let mut wanted = [
+        "from",
+        "vsa",
+        "vulnerabilities",
+        "approval = \"signed\"",
+        "approvers",
+        "[registry]",
+        "[[profile]]",
+        "[bases]",
+        "[advisories]",
+        "[sigstore]",
+        "[[trust]]",
+        "[[revoked]]",
+        "[verify]",
+        "[mirror]",
+        "[cache]",
+        "[weights]",
+        "[defaults]",
+    ];
+    wanted.sort_unstable();
+    assert_eq!(sorted, wanted);
+    let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
+    assert_eq!((line("`from`"), line("vulnerabilities"), line("[registry]")), (3, 8, 4));
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line() {
+    let found = faults(
+        "[policy]\nname = \"Mine\"\nkarat-min = \"99\"\n\
+         [gate]\nedition = 7\nfail-on = [\"high\", \"awful\"]\nmax-size = \"big\"\nrequire = [\"blessing\"]\n\
+         [gate.rules]\nshel = \"low\"\nscript = \"mild\"\n\
+         [waivers]\nmax-days = 0\napproval = \"gut-feeling\"\nnever = [\"shel\", \"*\"]\n",
+    );
+    let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 3, 5, 6, 6, 7, 8, 10, 11, 13, 14, 15, 15], "{found:#?}");
+    let unknown = faults(&with("[gate]\nfailon = []\n"));
+    assert_eq!(unknown.len(), 1);
+    assert_eq!(unknown[0].0, 4);
+    assert!(unknown[0].1.contains("failon"), "{unknown:?}");
+    assert!(!faults("").is_empty());
+    assert!(!faults("[gate]\n").is_empty(), "a policy has a name");
+}
+
+#[test]
+fn a_rule_is_lowered_only_with_a_reason_and_an_end() {
+    for (line, said) in [
+        ("script = \"low\"", "without a reason"),
+        ("script = \"off\"", "without a reason"),
+        ("shell = \"low\"", "cannot be waived"),
+        (
+            "shell = { severity = \"off\", reason = \"r\", owner = \"o\", expires = \"2027-01-01\" }",
+            "cannot be waived",
+        ),
+        (
+            "script = { severity = \"low\", reason = \" \", owner = \"o\", expires = \"2027-01-01\" }",
+            "`reason` says something",
+        ),
+        (
+            "script = { severity = \"low\", reason = \"r\", owner = \"o\", expires = \"soon\" }",
+            "`expires`",
+        ),
+    ] {
+        let found = faults(&with(&format!("[gate.rules]\n{line}\n")));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].1.contains(said), "{line}: {found:?}");
+    }
+    // What `never` names can be neither waived nor lowered.
+    let never = "[waivers]\nnever = [\"scr*\"]\n[gate.rules]\nscript = { severity = \"low\", reason = \"r\", owner = \"o\", expires = \"2027-01-01\" }\n";
+    assert!(faults(&with(never))[0].1.contains("cannot be waived"));
+}
+
+#[test]
+fn fail_on_names_every_severity_from_the_worst() {
+    assert!(faults(&with("[gate]\nfail-on = [\"high\"]\n"))[0].1.contains("leaves out"));
+    assert!(faults(&with("[gate]\nfail-on = []\n"))[0].1.contains("nothing would reject"));
+    assert_eq!(
+        parse(&with("[gate]\nfail-on = [\"critical\"]\n")).policy.gate.fail_on,
+        [Severity::Critical]
+    );
+}
