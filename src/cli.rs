@@ -33,6 +33,13 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return refused(&error),
     };
     let output = Output::new(arguments.format);
+    let has_reports = matches!(arguments.command, Command::Build(_) | Command::Inspect(_));
+    if !output.is_text() && !output.is_json() && !has_reports {
+        let failure =
+            Failure::usage("this format is for reports, which `build` and `inspect` make");
+        Output::new(args::Format::Text).failure(&failure.hint("`--format text` or `json`"));
+        return ExitCode::from(CODE_USAGE);
+    }
     let done = match arguments.command {
         Command::Build(args) => build::run(&args, &output),
         Command::Check(args) => check::run(&args, &output),

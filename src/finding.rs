@@ -6,9 +6,11 @@
 
 pub mod diagnostic;
 pub mod escape;
+pub mod junit;
 pub mod report;
 pub mod rule;
 pub mod rules;
+pub mod sarif;
 
 use crate::oci::{DiffId, Digest};
 use serde::Serialize;

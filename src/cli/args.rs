@@ -24,6 +24,12 @@ pub(super) enum Format {
     Text,
     /// One JSON document on standard output.
     Json,
+    /// SARIF 2.1.0, of `build` and `inspect`: for code scanning services.
+    Sarif,
+    /// JUnit XML, of `build` and `inspect`: for the test views of CI services.
+    Junit,
+    /// A page for a browser, of `build` and `inspect`.
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

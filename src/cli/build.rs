@@ -8,8 +8,8 @@ use karat::assemble::Role;
 use karat::assemble::input::Project;
 use karat::binary::ReadAt as _;
 use karat::binary::elf::{Machine, View};
-use karat::finding::escape;
-use karat::finding::report::Verdict;
+use karat::finding::report::{Report, Verdict};
+use karat::finding::{Severity, escape};
 use karat::oci::{Platform, Reference};
 use karat::pipeline::build::{self, Built, Options};
 use karat::publish::Destination;
@@ -86,6 +86,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
             let built =
                 build::build(options).map_err(|error| Failure::of_build(error, &job.recipe))?;
             account(&options, &built, output);
+            outcome.fail_on.extend(&policy.gate.fail_on);
             Ok((built, job.recipe.file))
         });
         outcome.take(built, output);
@@ -112,7 +113,9 @@ fn vars(written: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 /// What all recipes together have come to.
 #[derive(Default)]
 struct Outcome {
-    results: Vec<serde_json::Value>,
+    results: Vec<(String, usize, Report)>,
+    /// The severities that the policies reject at.
+    fail_on: Vec<Severity>,
     codes: Vec<u8>,
     failures: Vec<Failure>,
 }
@@ -123,12 +126,10 @@ impl Outcome {
             Ok((built, recipe)) => {
                 let accepted = built.report.verdict == Verdict::Accepted;
                 self.codes.push(if accepted { CODE_DONE } else { CODE_REJECTED });
-                if let Some(root) = built.root.as_ref().filter(|_| !output.is_json()) {
+                if let Some(root) = built.root.as_ref().filter(|_| output.is_text()) {
                     output.result(&format!("{}@{}", built.report.subject.reference, root.digest));
                 }
-                self.results.push(
-                    json!({ "recipe": recipe, "signed": built.signed, "report": built.report }),
-                );
+                self.results.push((recipe, built.signed, built.report));
             }
             Err(failure) => {
                 self.codes.push(failure.code);
@@ -159,8 +160,13 @@ impl Outcome {
             }
             let failed = self.failures.iter().map(Failure::to_json);
             let failed: Vec<_> = failed.collect();
-            output.json(&json!({ "schema": "karat.build/v1", "code": code, "results": self.results, "errors": failed }));
+            let result = |(recipe, signed, report): &(String, usize, Report)| json!({ "recipe": recipe, "signed": signed, "report": report });
+            let results: Vec<_> = self.results.iter().map(result).collect();
+            output.json(&json!({ "schema": "karat.build/v1", "code": code, "results": results, "errors": failed }));
         }
+        let reports: Vec<_> =
+            self.results.iter().map(|(recipe, _, report)| (recipe.as_str(), report)).collect();
+        output.reports(&reports, &self.fail_on);
         Ok(code)
     }
 }

@@ -25,10 +25,10 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
             Ok(report) => {
                 let rejected = report.verdict == Verdict::Rejected && !args.exit_zero;
                 codes.push(if rejected { CODE_REJECTED } else { CODE_DONE });
-                if !output.is_json() {
+                if output.is_text() {
                     print(&report, output);
                 }
-                reports.push(report);
+                reports.push((text.as_str(), report));
             }
             Err(failure) => {
                 codes.push(failure.code);
@@ -41,13 +41,14 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     }
     if output.is_json() {
         match (&reports[..], failures.len()) {
-            ([only], 0) => output.json(&json!(only)),
+            ([(_, only)], 0) => output.json(&json!(only)),
             ([], 1) => {
                 if let Some(only) = failures.pop() {
                     return Err(only);
                 }
             }
             _ => {
+                let reports: Vec<_> = reports.iter().map(|(_, report)| report).collect();
                 let errors: Vec<_> = failures
                     .iter()
                     .map(|failure| json!({ "schema": "karat.error/v1", "code": failure.code, "message": failure.message, "hint": failure.hint }))
@@ -58,6 +59,8 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
             }
         }
     }
+    let shown: Vec<_> = reports.iter().map(|(about, report)| (*about, report)).collect();
+    output.reports(&shown, &policy.gate.fail_on);
     let worst =
         [CODE_USAGE, CODE_REJECTED, CODE_FAILED].into_iter().find(|code| codes.contains(code));
     Ok(worst.unwrap_or(CODE_DONE))

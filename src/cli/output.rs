@@ -2,7 +2,8 @@
 
 use super::args::Format;
 use super::failure::Failure;
-use karat::finding::escape;
+use karat::finding::report::Report;
+use karat::finding::{Severity, escape, junit, sarif};
 use serde_json::Value;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -27,6 +28,26 @@ impl Output {
     /// Says whether results are JSON.
     pub(super) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Says whether results are lines for people and scripts, one after another.
+    pub(super) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// Prints reports in one of the formats that are for reports alone. Each comes with the
+    /// file that findings about the whole are shown at.
+    pub(super) fn reports(&self, reports: &[(&str, &Report)], fail_on: &[Severity]) {
+        match self.format {
+            Format::Text | Format::Json => {}
+            Format::Sarif => self.json(&sarif::log(reports, env!("CARGO_PKG_VERSION"))),
+            Format::Junit => self.document(&junit::document(reports, fail_on)),
+            Format::Html => {
+                for (_, report) in reports {
+                    self.document(&report.to_html());
+                }
+            }
+        }
     }
 
     /// Prints a line of results. A reader that went away is no fault of ours.

@@ -57,7 +57,7 @@ pub fn json(document: &str) -> String {
     safe
 }
 
-/// Makes text safe between the tags, and inside the quoted attributes, of HTML.
+/// Makes text safe between the tags, and inside the quoted attributes, of HTML and XML.
 pub fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in terminal(text).chars() {

@@ -437,7 +437,7 @@ fn with_waiver(project: &Project, rule: &str, created: &str, expires: &str) {
 }
 
 /// A date so many days from today, by the clock (days from civil, Howard Hinnant).
-fn day(offset: i64) -> String {
+pub(crate) fn day(offset: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
     let z = now.as_secs() as i64 / 86_400 + offset + 719_468;
     let era = z.div_euclid(146_097);

@@ -12,6 +12,7 @@ mod golden;
 mod help;
 mod hostile;
 mod policy;
+mod reports;
 mod reproducible;
 mod signing;
 mod support;
