@@ -4,7 +4,7 @@
 //! gives a [`Judged`]: every finding with its status, and the image cleared or not.
 //! Only this module makes a [`Cleared`], and only what is cleared can be attested.
 
-use crate::finding::{Finding, Severity, Status, rules};
+use crate::finding::{Finding, Rule, Severity, Status, rules};
 use crate::inspect::Inspected;
 use crate::oci::DiffId;
 use crate::recipe::{Waiver, WaiverSubject};
@@ -99,16 +99,8 @@ fn apply(findings: &mut [Finding], waivers: &[Waiver], policy: &Policy, now: Now
         let say = |rule, message: String| {
             Finding::new(rule, format!("waiver `{}`: {message}", waiver.id))
         };
-        if let Some(why) = refused(waiver, policy) {
-            said.push(say(&rules::WAIVER_REFUSED, why));
-            continue;
-        }
-        if today > waiver.expires {
-            said.push(say(&rules::WAIVER_EXPIRED, format!("it expired on {}", waiver.expires)));
-            continue;
-        }
-        if today < waiver.created {
-            said.push(say(&rules::WAIVER_EXPIRED, format!("it begins on {}", waiver.created)));
+        if let Some((rule, why)) = objection(waiver, policy, now) {
+            said.push(say(rule, why));
             continue;
         }
         let left = waiver.expires.days_since(today);
@@ -132,6 +124,20 @@ fn apply(findings: &mut [Finding], waivers: &[Waiver], policy: &Policy, now: Now
         }
     }
     said
+}
+
+/// Says why a waiver does not hold under a policy on a day, and by which rule; none when it
+/// holds.
+pub fn objection(waiver: &Waiver, policy: &Policy, now: Now) -> Option<(&'static Rule, String)> {
+    if let Some(why) = refused(waiver, policy) {
+        return Some((&rules::WAIVER_REFUSED, why));
+    }
+    let today = now.date();
+    if today > waiver.expires {
+        return Some((&rules::WAIVER_EXPIRED, format!("it expired on {}", waiver.expires)));
+    }
+    (today < waiver.created)
+        .then(|| (&rules::WAIVER_EXPIRED, format!("it begins on {}", waiver.created)))
 }
 
 fn refused(waiver: &Waiver, policy: &Policy) -> Option<String> {

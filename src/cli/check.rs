@@ -9,13 +9,18 @@ use karat::base;
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::finding::rules;
 use karat::oci::Platform;
-use karat::recipe::{self, discover};
+use karat::policy;
+use karat::recipe::{self, Waiver, discover};
+use karat::settings::Policy;
 use karat::strict_toml::suggestion;
+use karat::time::Now;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
-    settings::policy_here(&args.policy)?;
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let now = Now::new(SystemTime::now());
     let mut paths = Vec::new();
     let here = [PathBuf::from(".")];
     for path in if args.paths.is_empty() { &here[..] } else { &args.paths[..] } {
@@ -39,7 +44,7 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     let mut code = CODE_DONE;
     let mut names = std::collections::BTreeMap::new();
     for path in &paths {
-        match check(path) {
+        match check(path, &policy, now) {
             Ok(name) if names.contains_key(&name) => {
                 code = CODE_USAGE;
                 let other = names.get(&name).cloned().unwrap_or_default();
@@ -76,22 +81,24 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn check(path: &Path) -> Result<String, Failure> {
+fn check(path: &Path, policy: &Policy, now: Now) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let text = String::from_utf8(read(path)?)
         .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
     let recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
-    let unknown = recipe.waivers.iter().filter(|waiver| rules::find(&waiver.rule).is_none());
-    let faults: Vec<_> = unknown
-        .map(|waiver| {
-            let fault =
-                Diagnostic::new(waiver.span.clone(), format!("there is no rule `{}`", waiver.rule));
-            match suggestion(&waiver.rule, rules::all().map(|rule| rule.id)) {
-                Some(known) => fault.hint(format!("did you mean `{known}`?")),
-                None => fault.hint("`karat explain` lists all rules"),
-            }
+    let fault = |waiver: &Waiver| {
+        let (_, why) = policy::objection(waiver, policy, now)?;
+        let fault =
+            Diagnostic::new(waiver.span.clone(), format!("the waiver `{}`: {why}", waiver.id));
+        if rules::find(&waiver.rule).is_some() {
+            return Some(fault);
+        }
+        Some(match suggestion(&waiver.rule, rules::all().map(|rule| rule.id)) {
+            Some(known) => fault.hint(format!("did you mean `{known}`?")),
+            None => fault.hint("`karat explain` lists all rules"),
         })
-        .collect();
+    };
+    let faults: Vec<_> = recipe.waivers.iter().filter_map(fault).collect();
     if !faults.is_empty() {
         return Err(Box::new(Diagnostics::new(&recipe.file, &recipe.text, faults)).into());
     }

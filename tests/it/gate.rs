@@ -494,6 +494,25 @@ fn waiver_that_is_not_allowed_is_refused() {
 }
 
 #[test]
+fn check_says_of_a_waiver_what_build_would() {
+    for (rule, created, expires, said) in [
+        ("script", 0, 30, None),
+        ("script", -60, -1, Some("expired")),
+        ("script", 1, 30, Some("begins")),
+        ("script", 0, 91, Some("91 days")),
+        ("shell", 0, 30, Some("cannot be waived")),
+        ("scirpt", 0, 30, Some("did you mean `script`?")),
+    ] {
+        let project = Project::small();
+        with_waiver(&project, rule, &day(created), &day(expires));
+        match said {
+            None => project.done("check"),
+            Some(said) => project.run("check").exits(2).says(&["app.karat.toml", said]),
+        };
+    }
+}
+
+#[test]
 fn waiver_without_a_file_is_wrong_input() {
     let project = Project::small();
     with_waiver(&project, "script", &day(-1), &day(20));
