@@ -5,13 +5,16 @@
 //! inseparable. Decides nothing: whether a finding stops an image is the policy's.
 //! Opens no path and unpacks nothing; every byte that it reads is hostile.
 
+mod archive;
 mod config;
 mod executable;
+mod loader;
 mod needles;
 mod path;
 mod privilege;
 mod recognise;
 mod script;
+mod structure;
 
 use crate::binary::ReadAt as _;
 use crate::finding::{FileFacts, Finding, rules};
@@ -82,6 +85,7 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
         }
     }
     look.layer = None;
+    loader::check_orphans(&mut look);
     config::check(&mut look, &image.config);
     path::check_replaced(&mut look, &image.layers);
     Inspected { subject: image, found: look.found }
@@ -117,6 +121,10 @@ struct Look<'a> {
     found: Vec<(Option<usize>, Finding)>,
     /// Contents that were read already, with the paths below which they were found.
     seen: BTreeSet<(Digest, bool)>,
+    /// What may still be unpacked.
+    budget: archive::Budget,
+    /// The dynamic loaders, and the loaders that programs name.
+    loaders: loader::Loaders,
 }
 
 impl<'a> Look<'a> {
@@ -132,6 +140,8 @@ impl<'a> Look<'a> {
             layer: None,
             found: Vec::new(),
             seen: BTreeSet::new(),
+            budget: archive::Budget::default(),
+            loaders: loader::Loaders::default(),
         }
     }
 
@@ -168,7 +178,11 @@ impl<'a> Look<'a> {
 
     fn content(&mut self, entry: &Entry, content: &Content, declared: Option<Option<&Declared>>) {
         let checked = executable::check(self, entry, content, declared).and_then(|is_elf| {
-            if is_elf { Ok(()) } else { script::check(self, entry, content, declared) }
+            if is_elf {
+                return Ok(());
+            }
+            script::check(self, entry, content, declared)?;
+            structure::check(self, entry, content, declared)
         });
         if let Err(error) = checked {
             let finding = Finding::new(

@@ -54,6 +54,11 @@ pub enum SpoolError {
 }
 
 impl SpoolRoom {
+    /// Makes a room that keeps at most `bytes` in memory.
+    pub fn of(bytes: usize) -> Self {
+        Self { used: AtomicUsize::new(MEMORY.saturating_sub(bytes)) }
+    }
+
     /// Copies everything that a reader gives, at most `limit` bytes, hashing on the way.
     ///
     /// `expected` is a guess of the size: what is expected to fit gets its memory at once.

@@ -36,6 +36,8 @@ pub struct Limits {
     pub max_header_bytes: u64,
     /// Zero bytes after the two blocks that end a tar archive.
     pub max_padding: u64,
+    /// Binary logarithm of the largest zstd window, which is memory.
+    pub max_window_log: u32,
 }
 
 impl Default for Limits {
@@ -51,6 +53,8 @@ impl Default for Limits {
             max_component: 255,
             max_header_bytes: 64 * KIB,
             max_padding: 64 * KIB,
+            // The default of the zstd library and program: 128 MiB.
+            max_window_log: 27,
         }
     }
 }

@@ -16,11 +16,6 @@ use flate2::bufread::MultiGzDecoder;
 use super::Error;
 use super::limits::{LimitExceeded, Limits};
 
-/// Binary logarithm of the largest accepted zstd window, 128 MiB: the default
-/// of the zstd library and program (RFC 8878, section 3.1.1.1.2 asks decoders
-/// to set one).
-const ZSTD_WINDOW_LOG: u32 = 27;
-
 const BUFFER: usize = 128 * 1024;
 
 /// Says how a layer blob is compressed.
@@ -73,8 +68,8 @@ pub struct Totals {
 /// Decompresses one layer blob.
 ///
 /// Errors arrive as [`io::Error`]; [`Error::from`] recovers their kind. After
-/// an error every further read fails. Memory is bounded by the zstd window,
-/// 128 MiB, and small buffers.
+/// an error every further read fails. Memory is bounded by the largest zstd
+/// window of the limits and small buffers.
 pub struct LayerReader<R: Read> {
     decoder: Decoder<Source<R>>,
     limits: Limits,
@@ -124,7 +119,8 @@ impl<R: Read> LayerReader<R> {
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(source))),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                // RFC 8878, section 3.1.1.1.2, asks decoders to set a limit.
+                decoder.window_log_max(limits.max_window_log)?;
                 Decoder::Zstd(Box::new(decoder))
             }
         };

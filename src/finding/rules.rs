@@ -18,6 +18,7 @@ mod elf;
 mod file;
 mod image;
 mod recognised;
+mod structure;
 mod waiver;
 
 use super::{Rule, Severity};
@@ -26,14 +27,23 @@ pub use elf::*;
 pub use file::*;
 pub use image::*;
 pub use recognised::*;
+pub use structure::*;
 pub use waiver::*;
 
 /// The number of this rule set: raised whenever a rule is added, changed or removed.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Returns every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let families = [recognised::ALL, elf::ALL, file::ALL, config::ALL, image::ALL, waiver::ALL];
+    let families = [
+        recognised::ALL,
+        elf::ALL,
+        structure::ALL,
+        file::ALL,
+        config::ALL,
+        image::ALL,
+        waiver::ALL,
+    ];
     families.into_iter().flatten().copied()
 }
 

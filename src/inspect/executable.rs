@@ -1,7 +1,9 @@
 //! Rules about executables: what the kernel makes of them, whether they can start in
 //! this image, and what they are.
 
-use super::{Declared, Look, recognise};
+use super::loader::{self, SectionFacts};
+use super::recognise::{self, Scan};
+use super::{Declared, Look, structure as structure_rules};
 use crate::binary::ReadAt;
 use crate::binary::elf::{Kind, Linkage, Machine, Refusal, SectionTable, Segment, View};
 use crate::finding::{Finding, escape, rules};
@@ -18,6 +20,17 @@ const PACKED_ENTROPY: f64 = 6.9;
 const PACKED_SIZE: u64 = 4096;
 /// How much code is sampled.
 const SAMPLE: usize = 4 << 20;
+/// The same for a section of code: only compressed and encrypted bytes reach it.
+const DENSE_ENTROPY: f64 = 7.6;
+/// The smallest section of code that counts, and how much of it is sampled.
+const DENSE_SIZE: u64 = 16 << 10;
+const DENSE_SAMPLE: u64 = 128 << 10;
+/// What UPX leaves in its header and in its trailer.
+const UPX: &[u8] = b"UPX!";
+/// The file header, the header that UPX puts behind the program headers, and its trailer.
+const HEADERS: usize = 64;
+const UPX_HEADER: usize = 64;
+const TRAILER: u64 = 64;
 
 /// Looks at a regular file. Says whether it is an ELF file, or claims to be one.
 ///
@@ -50,16 +63,17 @@ pub(super) fn check(
         );
         look.report_file(entry, content, finding);
     }
-    for known in recognise::executable(content, view.as_ref())? {
-        let message = match version(content, &known.tool)? {
-            Some(version) => format!("this is {} {version}, {}", known.tool, known.rule.title),
-            None => format!("this is {}, {}", known.tool, known.rule.title),
-        };
-        look.report_file(entry, content, Finding::new(known.rule, message).because(known.evidence));
-    }
+    let scan = recognise::scan(content, view.as_ref())?;
+    report_known(look, entry, content, &scan)?;
+    structure_rules::embedded(look, entry, content, &scan)?;
+    structure_rules::encoded(look, entry, content, &scan)?;
     let Some(view) = view else { return Ok(true) };
-    structure(look, entry, content, &view)?;
+    let sections = SectionFacts::read(content, &view)?;
+    structure(look, entry, content, &view, sections.as_ref())?;
+    loader::check(look, entry, content, &view, sections.as_ref());
+    loader::remember(look, entry, content, &view, !matches!(declared, Some(None)));
     loading(look, entry, content, &view);
+    abilities(look, entry, content, &scan);
     if let Some(Some(Declared { identity: Some(wanted), .. })) = declared {
         let said = recognise::identities(content, &view)?;
         if !said.contains(wanted) {
@@ -76,6 +90,37 @@ pub(super) fn check(
         }
     }
     Ok(true)
+}
+
+/// Reports the programs that were recognised in a file.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub(super) fn report_known(
+    look: &mut Look<'_>,
+    entry: &Entry,
+    content: &Content,
+    scan: &Scan,
+) -> io::Result<()> {
+    for known in &scan.known {
+        let message = match version(content, &known.tool)? {
+            Some(version) => format!("this is {} {version}, {}", known.tool, known.rule.title),
+            None => format!("this is {}, {}", known.tool, known.rule.title),
+        };
+        let finding = Finding::new(known.rule, message).because(known.evidence.iter().cloned());
+        look.report_file(entry, content, finding);
+    }
+    Ok(())
+}
+
+fn abilities(look: &mut Look<'_>, entry: &Entry, content: &Content, scan: &Scan) {
+    if !scan.starts_programs.is_empty() {
+        let evidence = scan.starts_programs.iter().map(|says| (*says).to_owned());
+        let finding =
+            Finding::new(&rules::CAN_START_PROGRAMS, "this program can start other programs")
+                .because(evidence);
+        look.report_file(entry, content, finding);
+    }
 }
 
 /// Reads the version that BusyBox and Toybox carry beside their name.
@@ -95,7 +140,13 @@ fn version(content: &Content, tool: &str) -> io::Result<Option<String>> {
     Ok(start.filter_map(version).next())
 }
 
-fn structure(look: &mut Look<'_>, entry: &Entry, content: &Content, view: &View) -> io::Result<()> {
+fn structure(
+    look: &mut Look<'_>,
+    entry: &Entry,
+    content: &Content,
+    view: &View,
+    sections: Option<&SectionFacts>,
+) -> io::Result<()> {
     if matches!(view.kind, Kind::Relocatable | Kind::Core | Kind::Other(_)) {
         let what = match view.kind {
             Kind::Relocatable => "an object file or kernel module",
@@ -104,24 +155,19 @@ fn structure(look: &mut Look<'_>, entry: &Entry, content: &Content, view: &View)
         };
         look.report_file(entry, content, Finding::new(&rules::ELF_KIND, format!("this is {what}")));
     }
-    if view.sections.table == SectionTable::Absent {
-        match packed(content, view)? {
-            Some(entropy) => {
-                let finding = Finding::new(
-                    &rules::ELF_PACKED,
-                    "the code is packed: it unpacks itself when it starts",
-                )
-                .because([format!(
-                    "no section table, and {entropy:.2} bits of entropy a byte of code"
-                )]);
-                look.report_file(entry, content, finding);
-            }
-            None => {
-                let finding =
-                    Finding::new(&rules::ELF_NO_SECTIONS, "the section table was removed");
-                look.report_file(entry, content, finding);
-            }
-        }
+    if content.read_vec(8, 2)? == b"AI" {
+        let message = "this is an AppImage, a program with a file system behind it";
+        look.report_file(entry, content, Finding::new(&rules::FILESYSTEM_IMAGE, message));
+    }
+    let absent = view.sections.table == SectionTable::Absent;
+    let evidence = packed(content, view, sections)?;
+    if !evidence.is_empty() {
+        let message = "the code is packed: it unpacks itself when it starts";
+        let finding = Finding::new(&rules::ELF_PACKED, message).because(evidence);
+        look.report_file(entry, content, finding);
+    } else if absent {
+        let finding = Finding::new(&rules::ELF_NO_SECTIONS, "the section table was removed");
+        look.report_file(entry, content, finding);
     }
     let both = |segment: &&Segment| segment.is_writable() && segment.is_executable();
     if let Some(segment) = view.loads().find(both) {
@@ -146,23 +192,64 @@ fn structure(look: &mut Look<'_>, entry: &Entry, content: &Content, view: &View)
     Ok(())
 }
 
-/// Returns the entropy of the largest executable segment, if it is that of packed code.
-fn packed(content: &Content, view: &View) -> io::Result<Option<f64>> {
-    let code = view
-        .loads()
-        .filter(|segment| segment.is_executable())
-        .max_by_key(|segment| segment.file_size);
-    let Some(code) = code.filter(|code| code.file_size > PACKED_SIZE) else { return Ok(None) };
-    let length = usize::try_from(code.file_size).unwrap_or(SAMPLE).min(SAMPLE);
-    let bytes = content.read_vec(code.offset, length)?;
+/// Returns what says that the code is packed; nothing for ordinary code.
+///
+/// Without a section table the entropy of the code decides. With one, the sections of code
+/// must be as dense as compressed bytes are, since a segment may hold data beside code.
+/// The magic of UPX stands in its header, behind the program headers, and in its trailer.
+fn packed(
+    content: &Content,
+    view: &View,
+    sections: Option<&SectionFacts>,
+) -> io::Result<Vec<String>> {
+    let mut evidence = Vec::new();
+    let absent = view.sections.table == SectionTable::Absent;
+    if absent {
+        let code = view
+            .loads()
+            .filter(|segment| segment.is_executable())
+            .max_by_key(|segment| segment.file_size);
+        if let Some(code) = code.filter(|code| code.file_size > PACKED_SIZE) {
+            let length = usize::try_from(code.file_size).unwrap_or(SAMPLE).min(SAMPLE);
+            let entropy = entropy(&content.read_vec(code.offset, length)?);
+            if entropy >= PACKED_ENTROPY {
+                evidence.push(format!(
+                    "no section table, and {entropy:.2} bits of entropy a byte of code"
+                ));
+            }
+        }
+    } else if let Some(code) = sections.and_then(|sections| sections.code.as_ref()) {
+        let length = code.end - code.start;
+        if length > DENSE_SIZE {
+            let sample = DENSE_SAMPLE.min(length);
+            let start = code.start + (length - sample) / 2;
+            let bytes = content.read_vec(start, usize::try_from(sample).unwrap_or_default())?;
+            let entropy = entropy(&bytes);
+            if entropy >= DENSE_ENTROPY {
+                evidence.push(format!("{entropy:.2} bits of entropy a byte in a section of code"));
+            }
+        }
+    }
+    let upx = |bytes: &[u8]| memchr::memmem::find(bytes, UPX).is_some();
+    // A program that speaks of UPX has its name among its data, not at these places.
+    let trailer = content.read_vec(content.len().saturating_sub(TRAILER), TRAILER as usize)?;
+    let table = HEADERS + view.segments.len() * if view.bits == 64 { 56 } else { 32 };
+    let header = content.read_vec(0, table + UPX_HEADER)?;
+    let header = header.get(table.saturating_sub(HEADERS)..).unwrap_or_default();
+    if upx(header) && (absent || upx(&trailer)) {
+        evidence.push("the marks of the packer UPX".to_owned());
+    }
+    Ok(evidence)
+}
+
+fn entropy(bytes: &[u8]) -> f64 {
     let mut counts = [0_u64; 256];
-    for byte in &bytes {
+    for byte in bytes {
         counts[usize::from(*byte)] += 1;
     }
     let total = bytes.len().max(1) as f64;
     let share = |count: &u64| *count as f64 / total;
-    let entropy: f64 = counts.iter().map(share).filter(|p| *p > 0.0).map(|p| -p * p.log2()).sum();
-    Ok((entropy >= PACKED_ENTROPY).then_some(entropy))
+    counts.iter().map(share).filter(|p| *p > 0.0).map(|p| -p * p.log2()).sum()
 }
 
 fn loading(look: &mut Look<'_>, entry: &Entry, content: &Content, view: &View) {
@@ -217,7 +304,7 @@ fn is_there(look: &Look<'_>, library: &str) -> bool {
     look.tree.iter().any(|(path, _)| crate::image::tree::split(path).1 == name)
 }
 
-fn machine(platform: &Platform) -> Machine {
+pub(super) fn machine(platform: &Platform) -> Machine {
     match platform.architecture() {
         Architecture::Amd64 => Machine::X86_64,
         Architecture::Arm64 => Machine::Aarch64,

@@ -4,6 +4,10 @@
 //! when enough of them occur anywhere in the bytes of an executable. Names, sections and
 //! symbols are not looked at, so renaming and stripping hide nothing. The table with its
 //! counts and provenance is `fingerprints.toml` beside this file.
+//!
+//! Every file is read once, front to back, and this pass carries whatever else is to be
+//! found at any place of a file: other executables, as they are or as base64, and the
+//! marks of what a program can do.
 
 use super::needles::{Needles, SHORTEST};
 use crate::binary::elf::View;
@@ -19,6 +23,37 @@ use std::sync::LazyLock;
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
 /// How much of a file is searched at a time.
 const CHUNK: usize = 256 << 10;
+/// The most places of one file that are kept for a closer look.
+const PLACES: usize = 64;
+/// What every ELF file begins with, and what its base64 begins with.
+const ELF: &[u8] = b"\x7fELF";
+const ENCODED_ELF: &[u8] = b"f0VMR";
+
+/// What was found in the bytes of a file.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// The programs that were recognised, one a rule and program.
+    pub(super) known: Vec<Recognised>,
+    /// Where the ELF magic stands, the start of the file apart; the first few places.
+    pub(super) executables: Vec<u64>,
+    /// Where base64 of the ELF magic may begin; the first few places.
+    pub(super) encoded: Vec<u64>,
+    /// What says that the program can start others.
+    pub(super) starts_programs: Vec<&'static str>,
+}
+
+/// What the code that a language links in to start a program leaves: the marks, all of
+/// which must be there, and what they say. The bars are taken out before they are looked
+/// for, so that this program does not carry them.
+const ABILITIES: [(&[&str], &str); 5] = [
+    (&["syscall.|forkExec"], "it holds the function forkExec of Go"),
+    (&["os.|StartProcess"], "it holds the function StartProcess of Go"),
+    (&["the CLOEXEC| pipe failed: "], "it holds the code of Rust's Command"),
+    (&["memfd|_create", "fex|ecve"], "it can make files in memory and start them"),
+    (&["memfd|_create", "exec|veat"], "it can make files in memory and start them by number"),
+];
+/// What the runtimes of coverage leave.
+const COVERAGE: [&str; 2] = ["libgcov| profiling error:", "LLVM Profile| Error: "];
 
 /// A program that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +92,11 @@ struct Recogniser {
     fingerprints: Vec<(Fingerprint, Vec<usize>)>,
     needed: Vec<Prefix>,
     go_packages: Vec<Prefix>,
+    /// The numbers of the marks of [`ABILITIES`] and of [`COVERAGE`], in their order.
+    abilities: Vec<Vec<usize>>,
+    coverage: Vec<usize>,
+    /// How many marks there are.
+    marks: usize,
 }
 
 static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
@@ -87,9 +127,19 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
     let refused = |prefixes: Vec<Prefix>| {
         prefixes.into_iter().filter(|one| one.severity == "reject").collect()
     };
+    let mut mark = |text: &&str| {
+        strings.push(text.replace('|', "").into_bytes());
+        strings.len() - 1
+    };
+    let abilities =
+        ABILITIES.iter().map(|(marks, _)| marks.iter().map(&mut mark).collect()).collect();
+    let coverage = COVERAGE.iter().map(&mut mark).collect();
     Recogniser {
+        marks: strings.len(),
         needles: Needles::new(strings),
         fingerprints,
+        abilities,
+        coverage,
         needed: refused(table.needed),
         go_packages: refused(table.go_package),
     }
@@ -100,22 +150,23 @@ pub(super) fn prepare() {
     LazyLock::force(&RECOGNISER);
 }
 
-/// Recognises an executable: by its strings, the libraries that it needs, and its Go
-/// main package. One result a rule and program.
+/// Reads a file once and says what is in it: programs by their strings, the libraries that
+/// they need and their Go main package, and what else this pass finds.
 ///
 /// # Errors
 /// When the bytes cannot be read.
-pub(super) fn executable(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Vec<Recognised>> {
+pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan> {
     let recogniser = &*RECOGNISER;
-    let mut recognised = recogniser.by_strings(source)?;
-    let Some(view) = view else { return Ok(recognised) };
+    let mut scan = recogniser.scan(source)?;
+    let Some(view) = view else { return Ok(scan) };
+    let recognised = &mut scan.known;
     let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
     for library in libraries {
         if let Some(known) =
             recogniser.needed.iter().find(|known| library.starts_with(&known.prefix))
         {
             push(
-                &mut recognised,
+                recognised,
                 &known.category,
                 "a program of this family",
                 format!("it needs {library}"),
@@ -132,10 +183,10 @@ pub(super) fn executable(source: &dyn ReadAt, view: Option<&View>) -> io::Result
             recogniser.go_packages.iter().find(|known| whole_segments(&known.prefix))
         {
             let evidence = format!("its Go main package is {}", info.path);
-            push(&mut recognised, &known.category, &known.prefix, evidence);
+            push(recognised, &known.category, &known.prefix, evidence);
         }
     }
-    Ok(recognised)
+    Ok(scan)
 }
 
 fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: String) {
@@ -149,24 +200,52 @@ fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: 
 }
 
 impl Recogniser {
-    fn by_strings(&self, source: &dyn ReadAt) -> io::Result<Vec<Recognised>> {
-        let mut found =
-            vec![false; self.fingerprints.iter().map(|(_, numbers)| numbers.len()).sum()];
+    fn scan(&self, source: &dyn ReadAt) -> io::Result<Scan> {
+        let mut scan = Scan::default();
+        let mut found = vec![false; self.marks];
         let overlap = self.needles.overlap();
-        let mut window = vec![0; overlap + CHUNK];
+        let room = usize::try_from(source.len()).unwrap_or(CHUNK).clamp(1, CHUNK);
+        let mut window = vec![0; overlap + room];
         let mut kept = 0;
         let mut offset = 0;
+        let mut is_text = true;
         loop {
             let count = source.fill_at(offset, &mut window[kept..])?;
             if count == 0 {
                 break;
             }
+            let start = offset.saturating_sub(kept as u64);
             offset += count as u64;
             let filled = kept + count;
-            self.needles.mark(&window[..filled], &mut found);
+            let bytes = &window[..filled];
+            self.needles.mark(bytes, &mut found);
+            places(bytes, ELF, start, &mut scan.executables);
+            places(bytes, ENCODED_ELF, start, &mut scan.encoded);
+            is_text = is_text && memchr::memchr(0, bytes).is_none();
             kept = filled.min(overlap);
             window.copy_within(filled - kept..filled, 0);
         }
+        scan.executables.retain(|place| *place != 0);
+        // No program is without a zero byte: a text that has the marks only speaks of it.
+        if is_text {
+            return Ok(scan);
+        }
+        scan.known = self.by_strings(&found);
+        for (numbers, (_, says)) in self.abilities.iter().zip(ABILITIES) {
+            if numbers.iter().all(|number| found[*number]) {
+                scan.starts_programs.push(says);
+            }
+        }
+        for (number, text) in self.coverage.iter().zip(COVERAGE) {
+            if found[*number] {
+                let evidence = format!("it holds \"{}\"", text.replace('|', ""));
+                push(&mut scan.known, "sanitizer", "a program that measures coverage", evidence);
+            }
+        }
+        Ok(scan)
+    }
+
+    fn by_strings(&self, found: &[bool]) -> Vec<Recognised> {
         let mut recognised = Vec::new();
         for (fingerprint, numbers) in &self.fingerprints {
             let strings = fingerprint.strings.iter().zip(numbers);
@@ -194,7 +273,21 @@ impl Recogniser {
                 evidence: vec![evidence],
             });
         }
-        Ok(recognised)
+        recognised
+    }
+}
+
+/// Notes where a word stands in bytes that begin at `start`. Neighbouring windows share
+/// bytes, so a place that is known already is left out.
+fn places(bytes: &[u8], word: &[u8], start: u64, found: &mut Vec<u64>) {
+    for at in memchr::memmem::find_iter(bytes, word) {
+        if found.len() >= PLACES {
+            return;
+        }
+        let place = start.saturating_add(at as u64);
+        if found.last().is_none_or(|last| *last < place) {
+            found.push(place);
+        }
     }
 }
 
@@ -282,17 +375,45 @@ mod tests {
                     CHUNK * (1 + i % 2) + RECOGNISER.needles.overlap() - string.len() / 2 + i * 200;
                 bytes[at..at + string.len()].copy_from_slice(string.as_bytes());
             }
-            let found = RECOGNISER.by_strings(&bytes.as_slice()).unwrap();
+            let text = RECOGNISER.scan(&bytes.as_slice()).unwrap().known;
+            assert_eq!(text, Vec::new(), "a text only speaks of {tool}");
+            bytes[0] = 0;
+            let found = RECOGNISER.scan(&bytes.as_slice()).unwrap().known;
             assert!(found.iter().any(|one| one.tool == fingerprint.tool), "{tool}: {found:?}");
             let one_short = fingerprint.strings[0].as_bytes();
-            assert_eq!(RECOGNISER.by_strings(&one_short).unwrap(), Vec::new());
+            assert_eq!(RECOGNISER.scan(&one_short).unwrap().known, Vec::new());
         }
     }
 
     #[test]
     fn karat_does_not_recognise_itself() {
         let itself = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let found = RECOGNISER.by_strings(&itself.as_slice()).unwrap();
+        let found = RECOGNISER.scan(&itself.as_slice()).unwrap().known;
         assert_eq!(found, Vec::new());
+    }
+
+    #[test]
+    fn executables_are_found_once_and_the_first_byte_is_not_inside() {
+        let mut bytes = vec![b'x'; 2 * CHUNK];
+        for at in [0, CHUNK - 2, CHUNK + RECOGNISER.needles.overlap() - 1] {
+            bytes[at..at + 4].copy_from_slice(ELF);
+        }
+        bytes[500..505].copy_from_slice(ENCODED_ELF);
+        let scan = RECOGNISER.scan(&bytes.as_slice()).unwrap();
+        let second = (CHUNK + RECOGNISER.needles.overlap() - 1) as u64;
+        assert_eq!(scan.executables, [CHUNK as u64 - 2, second]);
+        assert_eq!(scan.encoded, [500]);
+        let many = ELF.repeat(1000);
+        assert_eq!(RECOGNISER.scan(&many.as_slice()).unwrap().executables.len(), PLACES - 1);
+    }
+
+    #[test]
+    fn abilities_are_read_out_of_programs() {
+        let scan = |text: &str| RECOGNISER.scan(&text.as_bytes()).unwrap().starts_programs;
+        assert_eq!(scan("\0syscall.forkExec\0").len(), 1);
+        assert_eq!(scan("\0memfd_create\0 fexecve is long enough").len(), 1);
+        assert_eq!(scan("\0memfd_create\0"), Vec::<&str>::new());
+        assert_eq!(scan("syscall.forkExec"), Vec::<&str>::new(), "a text");
+        assert_eq!(scan("\0net/http.Serve\0"), Vec::<&str>::new());
     }
 }

@@ -42,7 +42,18 @@ pub(super) fn check(
             content,
             finding.because([format!("first line: {}", escape::bytes(first))]),
         );
-    } else if matches!(declared, Some(Some(_))) {
+    } else if let Some(first) = late_shebang(&head) {
+        let finding = Finding::new(
+            &rules::SCRIPT,
+            "this is a script with something before its #!, so that only a shell starts it",
+        );
+        let evidence = format!("first line: {}", escape::bytes(first));
+        look.report_file(entry, content, finding.because([evidence]));
+    }
+    if head.starts_with(b"#!") {
+        return Ok(());
+    }
+    if matches!(declared, Some(Some(_))) {
         let message = if content.is_empty() {
             "the declared binary is an empty file".to_owned()
         } else {
@@ -52,6 +63,45 @@ pub(super) fn check(
             )
         };
         look.report_file(entry, content, Finding::new(&rules::NOT_AN_EXECUTABLE, message));
+    } else if entry.mode & 0o111 != 0 && is_text(&head) {
+        let message = format!("this is text, and its mode {:04o} lets it be executed", entry.mode);
+        look.report_file(entry, content, Finding::new(&rules::TEXT_EXECUTABLE, message));
     }
     Ok(())
+}
+
+/// Returns the line of a script that begins with a byte order mark or blanks.
+fn late_shebang(head: &[u8]) -> Option<&[u8]> {
+    let rest = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let line = rest.split(|byte| *byte == b'\n').next()?;
+    // `#![` opens an attribute of Rust.
+    line.strip_prefix(b"#!")?.trim_ascii_start().starts_with(b"/").then_some(line)
+}
+
+/// Says whether bytes are text: nothing but characters that show, and at least one.
+fn is_text(head: &[u8]) -> bool {
+    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c);
+    !head.is_empty() && !head.iter().any(control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_known_behind_a_mark_or_blanks() {
+        for script in ["\u{feff}#!/bin/sh\n", "\n#!/bin/sh\n", " \t#! /usr/bin/env sh\r\n"] {
+            assert!(late_shebang(script.as_bytes()).is_some(), "{script:?}");
+        }
+        for other in ["", "text #!/bin/sh", "\n#![allow(x)]\n", "\n# !/bin/sh"] {
+            assert_eq!(late_shebang(other.as_bytes()), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn text_has_no_control_characters() {
+        assert!(is_text("héllo\r\n\tx".as_bytes()));
+        assert!(!is_text(b""));
+        assert!(!is_text(b"a\0b"));
+    }
 }

@@ -8,6 +8,7 @@ mod architecture;
 mod build;
 mod content;
 mod gate;
+mod gate_structure;
 mod golden;
 mod help;
 mod hostile;

@@ -93,6 +93,16 @@ impl Raw {
 }
 
 impl Sections {
+    /// Returns where a readable table ends in the file, 0 for any other.
+    #[must_use]
+    pub fn end(&self, bits: u8) -> u64 {
+        if self.table != SectionTable::Readable {
+            return 0;
+        }
+        let size = if bits == 64 { 64 } else { 40 };
+        self.offset.saturating_add(self.claimed.saturating_mul(size))
+    }
+
     /// Reads what the header claims; wrong claims are no refusal, since the kernel does not read them.
     pub(super) fn read(source: &dyn ReadAt, header: &Header) -> Result<Self, Refusal> {
         let mut sections = Self {

@@ -16,13 +16,21 @@ pub(crate) struct Elf {
     pub(crate) interpreter: Option<&'static str>,
     /// The libraries.
     pub(crate) needed: Vec<&'static str>,
+    /// Further tags of the dynamic table that name a string.
+    pub(crate) tags: Vec<(u64, &'static str)>,
     /// Bytes that lie behind the code and mean nothing.
     pub(crate) payload: Vec<u8>,
 }
 
 impl Default for Elf {
     fn default() -> Self {
-        Self { machine: X86_64, interpreter: None, needed: Vec::new(), payload: Vec::new() }
+        Self {
+            machine: X86_64,
+            interpreter: None,
+            needed: Vec::new(),
+            tags: Vec::new(),
+            payload: Vec::new(),
+        }
     }
 }
 
@@ -46,7 +54,7 @@ impl Elf {
     }
 
     pub(crate) fn build(&self) -> Vec<u8> {
-        let dynamic = !self.needed.is_empty();
+        let dynamic = !self.needed.is_empty() || !self.tags.is_empty();
         let headers = 2 + usize::from(self.interpreter.is_some()) + usize::from(dynamic);
         let mut body: Vec<u8> = Vec::new();
         let start = HEADER + headers * PROGRAM_HEADER;
@@ -70,9 +78,10 @@ impl Elf {
         if dynamic {
             let mut strings = vec![0];
             let mut tags: Vec<[u64; 2]> = Vec::new();
-            for library in &self.needed {
-                tags.push([1, strings.len() as u64]);
-                strings.extend(library.bytes().chain([0]));
+            let needed = self.needed.iter().map(|library| (1, *library));
+            for (tag, text) in needed.chain(self.tags.iter().copied()) {
+                tags.push([tag, strings.len() as u64]);
+                strings.extend(text.bytes().chain([0]));
             }
             let names = at(&body);
             body.extend(&strings);
