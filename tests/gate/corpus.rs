@@ -1,0 +1,121 @@
+//! Where the corpus is, and what is in it.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// `tests/gate/corpus.toml`.
+#[derive(Deserialize)]
+pub(crate) struct Corpus {
+    pub(crate) tool: Vec<Tool>,
+    ordinary: BTreeMap<String, Vec<String>>,
+    exception: Vec<Exception>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Tool {
+    pub(crate) tool: String,
+    package: String,
+    path: String,
+    pub(crate) rules: Vec<String>,
+    places: Vec<String>,
+}
+
+/// A file of an ordinary package that is no ordinary file.
+#[derive(Deserialize)]
+struct Exception {
+    package: String,
+    /// A path in the package, or its start before a `*`.
+    path: String,
+    #[expect(dead_code, reason = "for the reader of the file")]
+    reason: String,
+}
+
+/// A tool on disk.
+pub(crate) struct Sample<'a> {
+    pub(crate) tool: &'a Tool,
+    pub(crate) place: &'a str,
+    pub(crate) path: PathBuf,
+    /// The same, packed; none where UPX refused it or is not there.
+    pub(crate) packed: Option<PathBuf>,
+}
+
+impl Corpus {
+    pub(crate) fn read() -> Self {
+        toml::from_str(include_str!("corpus.toml")).expect("tests/gate/corpus.toml is sound")
+    }
+
+    /// Returns every tool that is there, and the names of those that are not.
+    pub(crate) fn samples(&self, folder: &Path) -> (Vec<Sample<'_>>, Vec<String>) {
+        let (mut samples, mut missing) = (Vec::new(), Vec::new());
+        for tool in &self.tool {
+            for place in &tool.places {
+                let package = folder.join(place).join(&tool.package);
+                let forms = [package.join(&tool.path), package.join("usr").join(&tool.path)];
+                let Some(path) = forms.into_iter().find(|path| path.is_file()) else {
+                    missing.push(format!("{} of {place}", tool.tool));
+                    continue;
+                };
+                let name = path.file_name().expect("a file has a name").to_string_lossy();
+                let packed =
+                    folder.join("packed").join(place).join(format!("{}-{name}", tool.package));
+                let packed = Some(packed).filter(|packed| packed.is_file());
+                samples.push(Sample { tool, place, path, packed });
+            }
+        }
+        (samples, missing)
+    }
+
+    /// Returns every ordinary ELF file that is there, and the packages that are not.
+    pub(crate) fn ordinary(&self, folder: &Path) -> (Vec<PathBuf>, Vec<String>) {
+        let (mut files, mut missing) = (Vec::new(), Vec::new());
+        for (place, packages) in &self.ordinary {
+            for package in packages {
+                let root = folder.join(place).join(package);
+                if !root.is_dir() {
+                    missing.push(format!("{package} of {place}"));
+                    continue;
+                }
+                let mut inside = Vec::new();
+                walk(&root, &mut inside);
+                inside.retain(|path| !self.is_exception(package, path, &root));
+                files.extend(inside);
+            }
+        }
+        files.sort();
+        (files, missing)
+    }
+
+    fn is_exception(&self, package: &str, path: &Path, root: &Path) -> bool {
+        let inside = path.strip_prefix(root).expect("it lies there").to_string_lossy();
+        self.exception.iter().any(|one| {
+            one.package == package
+                && match one.path.strip_suffix('*') {
+                    Some(start) => inside.starts_with(start),
+                    None => inside == one.path.as_str(),
+                }
+        })
+    }
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of the corpus") {
+        let entry = entry.expect("an entry of the corpus");
+        match entry.file_type().expect("its type") {
+            kind if kind.is_dir() => walk(&entry.path(), files),
+            kind if kind.is_file() => files.push(entry.path()),
+            _ => {}
+        }
+    }
+}
+
+/// Returns the folder of the corpus, where `scripts/make-gate-corpus` puts it.
+pub(crate) fn folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+    match std::env::var_os("KARAT_GATE_CORPUS") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::var_os("KARAT_TOOLS")
+            .map_or_else(|| home().join(".cache/karat-tools"), PathBuf::from)
+            .join("gate-corpus"),
+    }
+}
