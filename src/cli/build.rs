@@ -417,7 +417,11 @@ fn account(options: &Options<'_>, built: &Built, output: &Output) {
     line("policy", format!("{} {}", report.policy.name, report.policy.digest));
     line("findings", report.counts());
     output.tell(
-        &report.findings_text().lines().map(|text| format!("    {text}\n")).collect::<String>(),
+        &report
+            .findings_text(Severity::Low)
+            .lines()
+            .map(|text| format!("    {text}\n"))
+            .collect::<String>(),
     );
     match &built.root {
         Some(root) => {

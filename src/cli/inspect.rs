@@ -4,6 +4,7 @@ use super::args;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
+use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
 use karat::pipeline;
@@ -75,5 +76,5 @@ fn print(report: &Report, output: &Output) {
     ));
     output.result(&format!("policy    {} {}", report.policy.name, report.policy.digest));
     output.result(&format!("findings  {}", report.counts()));
-    output.document(&report.findings_text());
+    output.document(&report.findings_text(Severity::Info));
 }

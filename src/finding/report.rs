@@ -88,14 +88,14 @@ impl Report {
         json
     }
 
-    /// Writes the findings for a terminal, the worst first, with what helps.
-    pub fn findings_text(&self) -> String {
+    /// Writes the findings from a severity on for a terminal, the worst first, with what helps.
+    pub fn findings_text(&self, least: Severity) -> String {
         let mut text = String::new();
         for report in std::iter::once(self).chain(&self.images) {
             let platform = report.subject.platform.as_deref().filter(|_| !self.images.is_empty());
             let mut last = None;
             let mut of_rule = 0;
-            for finding in &report.findings {
+            for finding in report.findings.iter().filter(|one| one.severity >= least) {
                 of_rule = if last == Some(finding.rule.id) { of_rule + 1 } else { 1 };
                 if of_rule > SHOWN {
                     if of_rule == SHOWN + 1 {

@@ -54,8 +54,7 @@ const BY_PLACE: [&str; 4] =
 
 #[test]
 fn the_gate_knows_real_tools_and_leaves_ordinary_programs_alone() {
-    let set =
-        |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     let required = set("KARAT_REQUIRE_GATE_CORPUS");
     let folder = corpus::folder();
     let why = if set("KARAT_SKIP_GATE") && !required {
@@ -104,15 +103,16 @@ fn recall(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
         for (variant, name, bytes) in variants {
             let rules = refusals(name, bytes);
             let named = sample.tool.rules.iter().any(|rule| rules.contains(rule.as_str()));
-            let mut counts = counts.lock().unwrap();
+            let mut counts = counts.lock().expect("the harness works");
             let count = counts.entry((&sample.tool.rules[0], variant)).or_default();
             count.total += 1;
             count.refused += usize::from(!rules.is_empty());
             count.named += usize::from(named);
             drop(counts);
-            let wanted = THRESHOLDS.iter().find(|one| one.variant == variant).unwrap();
+            let wanted =
+                THRESHOLDS.iter().find(|one| one.variant == variant).expect("the harness works");
             if rules.is_empty() && wanted.refused > 0 || !named && wanted.named > 0 {
-                misses.lock().unwrap().insert(format!(
+                misses.lock().expect("the harness works").insert(format!(
                     "{} of {} ({variant}): expected {}, got {rules:?}",
                     sample.tool.tool,
                     sample.place,
@@ -121,7 +121,7 @@ fn recall(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
             }
         }
     });
-    let counts = counts.into_inner().unwrap();
+    let counts = counts.into_inner().expect("the harness works");
     say(&table(&counts));
     say(&format!(
         "gate: {other} tools of amd64, {arm64} of arm64; {} could not be stripped here, \
@@ -129,7 +129,7 @@ fn recall(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
         not_stripped.into_inner(),
         samples.iter().filter(|sample| sample.packed.is_none()).count()
     ));
-    let misses = misses.into_inner().unwrap();
+    let misses = misses.into_inner().expect("the harness works");
     if !misses.is_empty() {
         say("gate: missed:");
     }
@@ -236,10 +236,10 @@ fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
         let bytes = std::fs::read(path).expect("an ordinary file");
         assert!(bytes.starts_with(b"\x7fELF"), "{} is no ELF file", path.display());
         let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(&bytes).into();
-        if !distinct.lock().unwrap().insert(digest) {
+        if !distinct.lock().expect("the harness works").insert(digest) {
             return;
         }
-        let shown = path.strip_prefix(folder).unwrap().display().to_string();
+        let shown = path.strip_prefix(folder).expect("the harness works").display().to_string();
         let content = Content::whole(Arc::new(Spool::of(bytes)));
         let (_, findings) = karat::inspect::file("usr/bin/app", &content).into_parts(&[]);
         for finding in findings {
@@ -247,11 +247,14 @@ fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
             if finding.severity >= Severity::Medium && !BY_PLACE.contains(&rule) {
                 let evidence = finding.evidence.join("; ");
                 let line = format!("{shown}: {rule}: {}: {evidence}", finding.message);
-                alarms.lock().unwrap().insert(line);
+                alarms.lock().expect("the harness works").insert(line);
             }
         }
     });
-    let (distinct, alarms) = (distinct.into_inner().unwrap().len(), alarms.into_inner().unwrap());
+    let (distinct, alarms) = (
+        distinct.into_inner().expect("the harness works").len(),
+        alarms.into_inner().expect("the harness works"),
+    );
     say(&format!("gate: {distinct} ordinary files, {} false alarms", alarms.len()));
     for alarm in &alarms {
         say(&format!("  {alarm}"));
@@ -260,10 +263,7 @@ fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
     check(failures, alarms.is_empty(), || format!("{} false alarms", alarms.len()));
 }
 
-fn sum(
-    counts: &BTreeMap<(&str, &str), Count>,
-    which: impl Fn((&str, &str)) -> bool,
-) -> Count {
+fn sum(counts: &BTreeMap<(&str, &str), Count>, which: impl Fn((&str, &str)) -> bool) -> Count {
     counts.iter().filter(|(key, _)| which(**key)).fold(Count::default(), |sum, (_, one)| Count {
         total: sum.total + one.total,
         refused: sum.refused + one.refused,
@@ -276,17 +276,17 @@ fn table(counts: &BTreeMap<(&str, &str), Count>) -> String {
     let mut text = format!("{:<17}", "refused/named/all");
     let variants = THRESHOLDS.map(|threshold| threshold.variant);
     for variant in variants {
-        write!(text, " {variant:>12}").unwrap();
+        write!(text, " {variant:>12}").expect("the harness works");
     }
     let classes: BTreeSet<&str> = counts.keys().map(|(class, _)| *class).collect();
     for class in classes.into_iter().map(Some).chain([None]) {
-        write!(text, "\n{:<17}", class.unwrap_or("all")).unwrap();
+        write!(text, "\n{:<17}", class.unwrap_or("all")).expect("the harness works");
         for variant in variants {
             let one = sum(counts, |(of, in_variant)| {
                 in_variant == variant && class.is_none_or(|class| class == of)
             });
             let shown = format!("{}/{}/{}", one.refused, one.named, one.total);
-            write!(text, " {shown:>12}").unwrap();
+            write!(text, " {shown:>12}").expect("the harness works");
         }
     }
     text
