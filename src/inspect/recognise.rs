@@ -6,8 +6,8 @@
 //! counts and provenance is `fingerprints.toml` beside this file.
 
 use super::needles::{Needles, SHORTEST};
-use crate::binary::elf::View;
-use crate::binary::go::BuildInfo;
+use crate::binary::elf::{Linkage, View};
+use crate::binary::go::{self, BuildInfo};
 use crate::binary::{ReadAt, rust};
 use crate::finding::{Rule, rules};
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use std::sync::LazyLock;
 /// The part of the table that recognising needs, deflated: in plain bytes, this program
 /// would carry every string that it looks for.
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
+/// The largest launcher: those of Python, Ruby, Tcl and Node.js have less than half of it.
+const LAUNCHER: u64 = 64 << 10;
 /// How much of a file is searched at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -33,6 +35,7 @@ struct Table {
     fingerprint: Vec<Fingerprint>,
     needed: Vec<Prefix>,
     go_package: Vec<Prefix>,
+    rust_crate: Vec<Crate>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +52,43 @@ struct Prefix {
     prefix: String,
     category: String,
     severity: String,
+    /// Of a Go package: whether it gives a program away that is called otherwise.
+    #[serde(default)]
+    linked: bool,
+    /// Of a library: which of the files that need it are meant.
+    #[serde(default)]
+    only: Only,
+}
+
+/// Which files a needed library gives away.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Only {
+    /// Each.
+    #[default]
+    Any,
+    /// Programs. A plug-in that needs the library is not the tool.
+    Program,
+    /// Programs that do nothing but start the library: servers need it to be configured.
+    Launcher,
+}
+
+impl Only {
+    fn means(self, source: &dyn ReadAt, view: &View) -> bool {
+        let program = !matches!(view.linkage(), Linkage::SharedLibrary | Linkage::RunnableLibrary);
+        match self {
+            Self::Any => true,
+            Self::Program => program,
+            Self::Launcher => program && source.len() <= LAUNCHER,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Crate {
+    name: String,
+    category: String,
+    severity: String,
 }
 
 struct Recogniser {
@@ -57,6 +97,7 @@ struct Recogniser {
     fingerprints: Vec<(Fingerprint, Vec<usize>)>,
     needed: Vec<Prefix>,
     go_packages: Vec<Prefix>,
+    rust_crates: Vec<Crate>,
 }
 
 static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
@@ -92,6 +133,10 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         fingerprints,
         needed: refused(table.needed),
         go_packages: refused(table.go_package),
+        rust_crates: {
+            let crates = table.rust_crate.into_iter();
+            crates.filter(|one| one.severity == "reject").collect()
+        },
     }
 });
 
@@ -100,8 +145,8 @@ pub(super) fn prepare() {
     LazyLock::force(&RECOGNISER);
 }
 
-/// Recognises an executable: by its strings, the libraries that it needs, and its Go
-/// main package. One result a rule and program.
+/// Recognises an executable: by its strings, the libraries that it needs, its Go packages
+/// and its Rust crates. One result a rule and program.
 ///
 /// # Errors
 /// When the bytes cannot be read.
@@ -111,8 +156,10 @@ pub(super) fn executable(source: &dyn ReadAt, view: Option<&View>) -> io::Result
     let Some(view) = view else { return Ok(recognised) };
     let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
     for library in libraries {
-        if let Some(known) =
-            recogniser.needed.iter().find(|known| library.starts_with(&known.prefix))
+        if let Some(known) = recogniser
+            .needed
+            .iter()
+            .find(|known| library.starts_with(&known.prefix) && known.only.means(source, view))
         {
             push(
                 &mut recognised,
@@ -122,20 +169,22 @@ pub(super) fn executable(source: &dyn ReadAt, view: Option<&View>) -> io::Result
             );
         }
     }
-    if let Ok(Some(info)) = BuildInfo::read(source, view) {
-        let whole_segments = |prefix: &str| {
-            info.path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if let Some(known) =
-            recogniser.go_packages.iter().find(|known| whole_segments(&known.prefix))
-        {
-            let evidence = format!("its Go main package is {}", info.path);
-            push(&mut recognised, &known.category, &known.prefix, evidence);
+    recogniser.by_go_packages(source, view, &mut recognised)?;
+    if let Ok(Some(dependencies)) = rust::Dependencies::read(source, view) {
+        for package in dependencies.packages.iter().filter(|one| one.kind == rust::Kind::Runtime) {
+            let known = recogniser.rust_crates.iter().find(|known| known.name == package.name);
+            if let Some(known) = known {
+                let evidence = format!("the crate {} is linked into it", package.name);
+                push(&mut recognised, &known.category, &known.name, evidence);
+            }
         }
     }
     Ok(recognised)
+}
+
+/// Says whether a Go package is one of a prefix, or lies below it.
+fn lies_below(package: &str, prefix: &str) -> bool {
+    package.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: String) {
@@ -149,6 +198,55 @@ fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: 
 }
 
 impl Recogniser {
+    /// By the main package; else by the functions of packages that only such programs link.
+    fn by_go_packages(
+        &self,
+        source: &dyn ReadAt,
+        view: &View,
+        recognised: &mut Vec<Recognised>,
+    ) -> io::Result<()> {
+        let info = match BuildInfo::read(source, view) {
+            Ok(info) => info,
+            Err(go::Error::Io(error)) => return Err(error),
+            // What is forged says nothing; the functions do.
+            Err(_) => None,
+        };
+        if let Some(info) = &info
+            && let Some(known) =
+                self.go_packages.iter().find(|known| lies_below(&info.path, &known.prefix))
+        {
+            let evidence = format!("its Go main package is {}", info.path);
+            push(recognised, &known.category, &known.prefix, evidence);
+        }
+        // Without modules, as distributions build, only the functions say what is linked.
+        let modules = info.map(|info| info.deps).unwrap_or_default();
+        let candidates: Vec<&Prefix> = self
+            .go_packages
+            .iter()
+            .filter(|known| {
+                let holds = |module: &go::Module| lies_below(&known.prefix, &module.path);
+                known.linked && (modules.is_empty() || modules.iter().any(holds))
+            })
+            .collect();
+        let mut linked = vec![false; candidates.len()];
+        if !candidates.is_empty() {
+            let visited = go::visit_functions(source, view, &mut |name| {
+                let Some(package) = go::package_of(name) else { return };
+                for (known, linked) in candidates.iter().zip(&mut linked) {
+                    *linked = *linked || lies_below(&package, &known.prefix);
+                }
+            });
+            if let Err(go::Error::Io(error)) = visited {
+                return Err(error);
+            }
+        }
+        for (known, _) in candidates.into_iter().zip(linked).filter(|(_, linked)| *linked) {
+            let evidence = format!("the Go package {} is linked into it", known.prefix);
+            push(recognised, &known.category, &known.prefix, evidence);
+        }
+        Ok(())
+    }
+
     fn by_strings(&self, source: &dyn ReadAt) -> io::Result<Vec<Recognised>> {
         let mut found =
             vec![false; self.fingerprints.iter().map(|(_, numbers)| numbers.len()).sum()];
@@ -265,6 +363,16 @@ mod tests {
             );
         }
         assert!(RECOGNISER.fingerprints.len() >= 177);
+    }
+
+    #[test]
+    fn go_packages_are_compared_by_whole_segments() {
+        assert!(lies_below("mvdan.cc/sh/v3/interp", "mvdan.cc/sh/v3/interp"));
+        assert!(lies_below("github.com/a/b/cmd/c", "github.com/a/b"));
+        assert!(!lies_below("github.com/a/bc", "github.com/a/b"));
+        assert!(!lies_below("github.com/a", "github.com/a/b"));
+        let linked = RECOGNISER.go_packages.iter().filter(|known| known.linked).count();
+        assert!(linked >= 4 && RECOGNISER.rust_crates.iter().any(|one| one.name == "uucore"));
     }
 
     /// The marks of the tools that the gate must know, planted in other bytes.

@@ -54,8 +54,7 @@ const BY_PLACE: [&str; 4] =
 
 #[test]
 fn the_gate_knows_real_tools_and_leaves_ordinary_programs_alone() {
-    let set =
-        |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     let required = set("KARAT_REQUIRE_GATE_CORPUS");
     let folder = corpus::folder();
     let why = if set("KARAT_SKIP_GATE") && !required {
@@ -260,10 +259,7 @@ fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
     check(failures, alarms.is_empty(), || format!("{} false alarms", alarms.len()));
 }
 
-fn sum(
-    counts: &BTreeMap<(&str, &str), Count>,
-    which: impl Fn((&str, &str)) -> bool,
-) -> Count {
+fn sum(counts: &BTreeMap<(&str, &str), Count>, which: impl Fn((&str, &str)) -> bool) -> Count {
     counts.iter().filter(|(key, _)| which(**key)).fold(Count::default(), |sum, (_, one)| Count {
         total: sum.total + one.total,
         refused: sum.refused + one.refused,
