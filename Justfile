@@ -24,7 +24,7 @@ bench *ARGUMENTS:
     cargo build --release
     scripts/bench {{ ARGUMENTS }}
 
-# Makes the corpus of real programs, 0.8 GB, and holds the gate against it.
+# Makes the corpus of real programs (it fetches 0.8 GB once) and holds the gate against it.
 gate:
     scripts/make-gate-corpus
     KARAT_REQUIRE_GATE_CORPUS=1 cargo test --test gate

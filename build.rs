@@ -30,6 +30,9 @@ fn fingerprints(out: &Path) {
         "strings =",
         "prefix =",
         "severity =",
+        "linked =",
+        "only =",
+        "name =",
     ];
     let mut kept = String::new();
     for line in text.lines().filter(|line| needed.iter().any(|start| line.starts_with(start))) {

@@ -10,8 +10,8 @@
 //! marks of what a program can do.
 
 use super::needles::{Needles, SHORTEST};
-use crate::binary::elf::View;
-use crate::binary::go::BuildInfo;
+use crate::binary::elf::{Linkage, View};
+use crate::binary::go::{self, BuildInfo};
 use crate::binary::{ReadAt, rust};
 use crate::finding::{Rule, rules};
 use serde::Deserialize;
@@ -21,6 +21,8 @@ use std::sync::LazyLock;
 /// The part of the table that recognising needs, deflated: in plain bytes, this program
 /// would carry every string that it looks for.
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
+/// The largest launcher: those of Python, Ruby, Tcl and Node.js have less than half of it.
+const LAUNCHER: u64 = 64 << 10;
 /// How much of a file is searched at a time.
 const CHUNK: usize = 256 << 10;
 /// The most places of one file that are kept for a closer look.
@@ -68,6 +70,7 @@ struct Table {
     fingerprint: Vec<Fingerprint>,
     needed: Vec<Prefix>,
     go_package: Vec<Prefix>,
+    rust_crate: Vec<Crate>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +87,43 @@ struct Prefix {
     prefix: String,
     category: String,
     severity: String,
+    /// Of a Go package: whether it gives a program away that is called otherwise.
+    #[serde(default)]
+    linked: bool,
+    /// Of a library: which of the files that need it are meant.
+    #[serde(default)]
+    only: Only,
+}
+
+/// Which files a needed library gives away.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Only {
+    /// Each.
+    #[default]
+    Any,
+    /// Programs. A plug-in that needs the library is not the tool.
+    Program,
+    /// Programs that do nothing but start the library: servers need it to be configured.
+    Launcher,
+}
+
+impl Only {
+    fn means(self, source: &dyn ReadAt, view: &View) -> bool {
+        let program = !matches!(view.linkage(), Linkage::SharedLibrary | Linkage::RunnableLibrary);
+        match self {
+            Self::Any => true,
+            Self::Program => program,
+            Self::Launcher => program && source.len() <= LAUNCHER,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Crate {
+    name: String,
+    category: String,
+    severity: String,
 }
 
 struct Recogniser {
@@ -97,6 +137,7 @@ struct Recogniser {
     coverage: Vec<usize>,
     /// How many marks there are.
     marks: usize,
+    rust_crates: Vec<Crate>,
 }
 
 static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
@@ -142,6 +183,10 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         coverage,
         needed: refused(table.needed),
         go_packages: refused(table.go_package),
+        rust_crates: {
+            let crates = table.rust_crate.into_iter();
+            crates.filter(|one| one.severity == "reject").collect()
+        },
     }
 });
 
@@ -151,7 +196,8 @@ pub(super) fn prepare() {
 }
 
 /// Reads a file once and says what is in it: programs by their strings, the libraries that
-/// they need and their Go main package, and what else this pass finds.
+/// they need, their Go packages and their Rust crates, one result a rule and program; and
+/// what else this pass finds.
 ///
 /// # Errors
 /// When the bytes cannot be read.
@@ -162,8 +208,10 @@ pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan>
     let recognised = &mut scan.known;
     let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
     for library in libraries {
-        if let Some(known) =
-            recogniser.needed.iter().find(|known| library.starts_with(&known.prefix))
+        if let Some(known) = recogniser
+            .needed
+            .iter()
+            .find(|known| library.starts_with(&known.prefix) && known.only.means(source, view))
         {
             push(
                 recognised,
@@ -173,20 +221,22 @@ pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan>
             );
         }
     }
-    if let Ok(Some(info)) = BuildInfo::read(source, view) {
-        let whole_segments = |prefix: &str| {
-            info.path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if let Some(known) =
-            recogniser.go_packages.iter().find(|known| whole_segments(&known.prefix))
-        {
-            let evidence = format!("its Go main package is {}", info.path);
-            push(recognised, &known.category, &known.prefix, evidence);
+    recogniser.by_go_packages(source, view, recognised)?;
+    if let Ok(Some(dependencies)) = rust::Dependencies::read(source, view) {
+        for package in dependencies.packages.iter().filter(|one| one.kind == rust::Kind::Runtime) {
+            let known = recogniser.rust_crates.iter().find(|known| known.name == package.name);
+            if let Some(known) = known {
+                let evidence = format!("the crate {} is linked into it", package.name);
+                push(recognised, &known.category, &known.name, evidence);
+            }
         }
     }
     Ok(scan)
+}
+
+/// Says whether a Go package is one of a prefix, or lies below it.
+fn lies_below(package: &str, prefix: &str) -> bool {
+    package.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: String) {
@@ -200,6 +250,55 @@ fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: 
 }
 
 impl Recogniser {
+    /// By the main package; else by the functions of packages that only such programs link.
+    fn by_go_packages(
+        &self,
+        source: &dyn ReadAt,
+        view: &View,
+        recognised: &mut Vec<Recognised>,
+    ) -> io::Result<()> {
+        let info = match BuildInfo::read(source, view) {
+            Ok(info) => info,
+            Err(go::Error::Io(error)) => return Err(error),
+            // What is forged says nothing; the functions do.
+            Err(_) => None,
+        };
+        if let Some(info) = &info
+            && let Some(known) =
+                self.go_packages.iter().find(|known| lies_below(&info.path, &known.prefix))
+        {
+            let evidence = format!("its Go main package is {}", info.path);
+            push(recognised, &known.category, &known.prefix, evidence);
+        }
+        // Without modules, as distributions build, only the functions say what is linked.
+        let modules = info.map(|info| info.deps).unwrap_or_default();
+        let candidates: Vec<&Prefix> = self
+            .go_packages
+            .iter()
+            .filter(|known| {
+                let holds = |module: &go::Module| lies_below(&known.prefix, &module.path);
+                known.linked && (modules.is_empty() || modules.iter().any(holds))
+            })
+            .collect();
+        let mut linked = vec![false; candidates.len()];
+        if !candidates.is_empty() {
+            let visited = go::visit_functions(source, view, &mut |name| {
+                let Some(package) = go::package_of(name) else { return };
+                for (known, linked) in candidates.iter().zip(&mut linked) {
+                    *linked = *linked || lies_below(&package, &known.prefix);
+                }
+            });
+            if let Err(go::Error::Io(error)) = visited {
+                return Err(error);
+            }
+        }
+        for (known, _) in candidates.into_iter().zip(linked).filter(|(_, linked)| *linked) {
+            let evidence = format!("the Go package {} is linked into it", known.prefix);
+            push(recognised, &known.category, &known.prefix, evidence);
+        }
+        Ok(())
+    }
+
     fn scan(&self, source: &dyn ReadAt) -> io::Result<Scan> {
         let mut scan = Scan::default();
         let mut found = vec![false; self.marks];
@@ -358,6 +457,16 @@ mod tests {
             );
         }
         assert!(RECOGNISER.fingerprints.len() >= 177);
+    }
+
+    #[test]
+    fn go_packages_are_compared_by_whole_segments() {
+        assert!(lies_below("mvdan.cc/sh/v3/interp", "mvdan.cc/sh/v3/interp"));
+        assert!(lies_below("github.com/a/b/cmd/c", "github.com/a/b"));
+        assert!(!lies_below("github.com/a/bc", "github.com/a/b"));
+        assert!(!lies_below("github.com/a", "github.com/a/b"));
+        let linked = RECOGNISER.go_packages.iter().filter(|known| known.linked).count();
+        assert!(linked >= 4 && RECOGNISER.rust_crates.iter().any(|one| one.name == "uucore"));
     }
 
     /// The marks of the tools that the gate must know, planted in other bytes.

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Corpus {
     pub(crate) tool: Vec<Tool>,
     ordinary: BTreeMap<String, Vec<String>>,
-    exception: Vec<Exception>,
 }
 
 #[derive(Deserialize)]
@@ -19,16 +18,6 @@ pub(crate) struct Tool {
     path: String,
     pub(crate) rules: Vec<String>,
     places: Vec<String>,
-}
-
-/// A file of an ordinary package that is no ordinary file.
-#[derive(Deserialize)]
-struct Exception {
-    package: String,
-    /// A path in the package, or its start before a `*`.
-    path: String,
-    #[expect(dead_code, reason = "for the reader of the file")]
-    reason: String,
 }
 
 /// A tool on disk.
@@ -76,25 +65,11 @@ impl Corpus {
                     missing.push(format!("{package} of {place}"));
                     continue;
                 }
-                let mut inside = Vec::new();
-                walk(&root, &mut inside);
-                inside.retain(|path| !self.is_exception(package, path, &root));
-                files.extend(inside);
+                walk(&root, &mut files);
             }
         }
         files.sort();
         (files, missing)
-    }
-
-    fn is_exception(&self, package: &str, path: &Path, root: &Path) -> bool {
-        let inside = path.strip_prefix(root).expect("it lies there").to_string_lossy();
-        self.exception.iter().any(|one| {
-            one.package == package
-                && match one.path.strip_suffix('*') {
-                    Some(start) => inside.starts_with(start),
-                    None => inside == one.path.as_str(),
-                }
-        })
     }
 }
 
