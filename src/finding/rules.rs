@@ -17,7 +17,9 @@ mod config;
 mod elf;
 mod file;
 mod image;
+mod layer;
 mod recognised;
+mod secret;
 mod waiver;
 
 use super::{Rule, Severity};
@@ -25,15 +27,26 @@ pub use config::*;
 pub use elf::*;
 pub use file::*;
 pub use image::*;
+pub use layer::*;
 pub use recognised::*;
+pub use secret::*;
 pub use waiver::*;
 
 /// The number of this rule set: raised whenever a rule is added, changed or removed.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Returns every rule, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let families = [recognised::ALL, elf::ALL, file::ALL, config::ALL, image::ALL, waiver::ALL];
+    let families = [
+        recognised::ALL,
+        elf::ALL,
+        file::ALL,
+        layer::ALL,
+        secret::ALL,
+        config::ALL,
+        image::ALL,
+        waiver::ALL,
+    ];
     families.into_iter().flatten().copied()
 }
 

@@ -8,6 +8,8 @@ mod architecture;
 mod build;
 mod content;
 mod gate;
+mod gate_config;
+mod gate_layers;
 mod golden;
 mod help;
 mod hostile;
