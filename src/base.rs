@@ -130,7 +130,7 @@ impl Base {
         let step = |layer: &StoredLayer| History {
             created: created.map(str::to_owned),
             created_by: Some(format!("karat base {} {}", self.name, layer.file)),
-            empty_layer: false,
+            ..History::default()
         };
         self.layers.iter().map(step).collect()
     }

@@ -5,16 +5,22 @@
 //! inseparable. Decides nothing: whether a finding stops an image is the policy's.
 //! Opens no path and unpacks nothing; every byte that it reads is hostile.
 
+mod access;
 mod archive;
 mod config;
 mod executable;
+mod layers;
+mod links;
 mod loader;
 mod needles;
 mod path;
+mod places;
 mod privilege;
 mod recognise;
 mod script;
+mod secret;
 mod structure;
+mod writable;
 
 use crate::binary::ReadAt as _;
 use crate::finding::{FileFacts, Finding, rules};
@@ -78,15 +84,22 @@ pub fn prepare() {
 pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     let tree = image.tree();
     let mut look = Look::new(&tree, rules);
+    look.layers = image.layers.len();
     for (number, layer) in image.layers.iter().enumerate() {
         look.layer = Some(number);
         for entry in &layer.entries {
+            look.hidden = look.is_hidden(entry);
             look.entry(entry, layer.origin);
         }
     }
     look.layer = None;
+    look.hidden = false;
     loader::check_orphans(&mut look);
-    config::check(&mut look, &image.config);
+    let runs = config::check(&mut look, image);
+    writable::check(&mut look, &image.config, runs);
+    places::check(&mut look, &image.layers, runs);
+    links::check(&mut look, &image.layers);
+    layers::check(&mut look, &image.layers);
     path::check_replaced(&mut look, &image.layers);
     Inspected { subject: image, found: look.found }
 }
@@ -118,9 +131,13 @@ struct Look<'a> {
     /// The declared executables by where their paths lead.
     declared: Option<BTreeMap<Vec<u8>, &'a Declared>>,
     layer: Option<usize>,
+    /// The number of layers.
+    layers: usize,
+    /// Whether a later layer hides what is looked at.
+    hidden: bool,
     found: Vec<(Option<usize>, Finding)>,
-    /// Contents that were read already, with the paths below which they were found.
-    seen: BTreeSet<(Digest, bool)>,
+    /// Contents that were read already: whether they may be started, and are hidden.
+    seen: BTreeSet<(Digest, bool, bool)>,
     /// What may still be unpacked.
     budget: archive::Budget,
     /// The dynamic loaders, and the loaders that programs name.
@@ -138,6 +155,8 @@ impl<'a> Look<'a> {
             platform: rules.platform.as_ref(),
             declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
             layer: None,
+            layers: 0,
+            hidden: false,
             found: Vec::new(),
             seen: BTreeSet::new(),
             budget: archive::Budget::default(),
@@ -145,7 +164,19 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn report(&mut self, finding: Finding) {
+    /// Says whether a later layer hides an entry. Deletions do not show and are not hidden.
+    fn is_hidden(&self, entry: &Entry) -> bool {
+        !self.tree.shows(entry) && !layers::is_deletion(entry)
+    }
+
+    fn report(&mut self, mut finding: Finding) {
+        if let Some(layer) = self.layer.filter(|_| self.hidden) {
+            finding.evidence.push(format!(
+                "it lies in layer {} of {}; a later layer hides it, and it can still be pulled",
+                layer + 1,
+                self.layers
+            ));
+        }
         self.found.push((self.layer, finding));
     }
 
@@ -170,7 +201,8 @@ impl<'a> Look<'a> {
             (Some(declared), Origin::Added) => Some(declared.get(&entry.path).copied()),
             _ => None,
         };
-        if declared.is_none() && !self.seen.insert((content.sha256(), entry.mode & 0o111 != 0)) {
+        let key = (content.sha256(), entry.mode & 0o111 != 0, self.hidden);
+        if declared.is_none() && !self.seen.insert(key) {
             return;
         }
         self.content(entry, content, declared);
@@ -181,6 +213,7 @@ impl<'a> Look<'a> {
             if is_elf {
                 return Ok(());
             }
+            secret::check_file(self, entry, content)?;
             script::check(self, entry, content, declared)?;
             structure::check(self, entry, content, declared)
         });

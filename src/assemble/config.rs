@@ -23,7 +23,7 @@ pub(super) fn config(request: Request<'_>, layers: usize) -> (Config, BTreeMap<S
         history.push(History {
             created: Some(created.clone()),
             created_by: Some(format!("karat assembly format {FORMAT}")),
-            empty_layer: false,
+            ..History::default()
         });
     }
     let mut env: Vec<String> = base
@@ -51,6 +51,7 @@ pub(super) fn config(request: Request<'_>, layers: usize) -> (Config, BTreeMap<S
         working_dir: recipe.workdir.to_string(),
         labels: fill(&recipe.labels),
         stop_signal: recipe.stop_signal.clone().unwrap_or_default(),
+        ..RunConfig::default()
     };
     let config = Config {
         created: Some(created),

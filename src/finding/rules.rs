@@ -17,7 +17,9 @@ mod config;
 mod elf;
 mod file;
 mod image;
+mod layer;
 mod recognised;
+mod secret;
 mod structure;
 mod waiver;
 
@@ -26,7 +28,9 @@ pub use config::*;
 pub use elf::*;
 pub use file::*;
 pub use image::*;
+pub use layer::*;
 pub use recognised::*;
+pub use secret::*;
 pub use structure::*;
 pub use waiver::*;
 
@@ -40,6 +44,8 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         elf::ALL,
         structure::ALL,
         file::ALL,
+        layer::ALL,
+        secret::ALL,
         config::ALL,
         image::ALL,
         waiver::ALL,

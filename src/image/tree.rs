@@ -95,6 +95,11 @@ impl<'a> Tree<'a> {
         self.nodes.get(path).copied()
     }
 
+    /// Says whether a container sees this very entry.
+    pub fn shows(&self, entry: &Entry) -> bool {
+        self.nodes.get(&entry.path).is_some_and(|node| std::ptr::eq(node.entry, entry))
+    }
+
     /// Says whether a folder is at this path, by an entry or by something below it.
     pub fn has_folder(&self, path: &[u8]) -> bool {
         if path.is_empty() {

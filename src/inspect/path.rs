@@ -118,6 +118,11 @@ pub(super) fn check(look: &mut Look<'_>, entry: &Entry, origin: Origin) {
         let what =
             if text.is_ok() { "characters that do not show" } else { "bytes that are no UTF-8" };
         look.report(Finding::new(&rules::PATH_DECEPTIVE, format!("the path holds {what}")).at(&at));
+    } else if (entry.path.ends_with(b" ") || entry.path.ends_with(b"."))
+        && !super::layers::is_deletion(entry)
+    {
+        let message = "the name ends with a space or a dot, which does not show beside another";
+        look.report(Finding::new(&rules::PATH_DECEPTIVE, message).at(&at));
     }
     if DATABASES.iter().any(|database| entry.path == database.as_bytes()) {
         look.report(
@@ -150,6 +155,14 @@ fn stem(name: &str) -> &str {
     if bare.is_empty() || NAMES.contains(&name) { name } else { bare }
 }
 
+/// Says whether a file is named as a shared library: `libc.so.6`, `libssl.so`.
+pub(super) fn is_library(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| *byte == b'.');
+    parts.next().is_some_and(|stem| !stem.is_empty())
+        && parts.any(|part| part == b"so")
+        && parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+}
+
 fn in_path(path: &[u8]) -> bool {
     let folder = tree::split(path).0;
     matches!(
@@ -175,7 +188,8 @@ pub(super) fn check_replaced(look: &mut Look<'_>, layers: &[Layer]) {
                 let mut finding =
                     Finding::new(&rules::BASE_FILE_REPLACED, "this replaces a file of the base")
                         .at(entry.shown());
-                if matches!(&old.kind, Kind::File(_)) && old.mode & 0o111 != 0 {
+                let runs = old.mode & 0o111 != 0 || is_library(tree::split(&old.path).1);
+                if matches!(&old.kind, Kind::File(_)) && runs {
                     finding.severity = Severity::High;
                 }
                 look.report(finding);
@@ -188,6 +202,21 @@ pub(super) fn check_replaced(look: &mut Look<'_>, layers: &[Layer]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_are_known_by_their_names() {
+        for (name, library) in [
+            ("libc.so.6", true),
+            ("libstdc++.so.6.0.33", true),
+            ("ld-linux-x86-64.so.2", true),
+            ("plugin.so", true),
+            (".so", false),
+            ("x.so.conf", false),
+            ("also", false),
+        ] {
+            assert_eq!(is_library(name.as_bytes()), library, "{name}");
+        }
+    }
 
     #[test]
     fn versions_are_stripped_from_names() {

@@ -1,7 +1,7 @@
 //! Rules about modes, owners, extended attributes and special files.
 
 use super::Look;
-use crate::finding::{Finding, rules};
+use crate::finding::{Finding, Severity, escape, rules};
 use crate::image::{Entry, Kind};
 
 /// Looks at what an entry grants.
@@ -25,6 +25,18 @@ pub(super) fn check(look: &mut Look<'_>, entry: &Entry) {
         look.report(
             Finding::new(&rules::FILE_CAPABILITIES, "the file carries capabilities").at(&at),
         );
+    }
+    let others: Vec<_> =
+        entry.xattrs.iter().filter(|name| *name != "security.capability").collect();
+    if !others.is_empty() {
+        let names = others.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let message = format!("it carries {}", escape::terminal(&names));
+        let mut finding = Finding::new(&rules::EXTENDED_ATTRIBUTE, message).at(&at);
+        // Labels of the build machine: no reader outside it takes them for anything.
+        if others.iter().all(|name| *name == "security.selinux" || name.starts_with("com.apple.")) {
+            finding.severity = Severity::Low;
+        }
+        look.report(finding);
     }
     if let Kind::Special(what) = entry.kind {
         look.report(Finding::new(&rules::SPECIAL_FILE, format!("this is a {what}")).at(&at));

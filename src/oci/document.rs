@@ -130,6 +130,28 @@ pub struct RunConfig {
     /// The signal that asks the program to stop.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stop_signal: String,
+    /// The folders that a runtime keeps outside the image; the values are empty objects.
+    /// This and what follows is read from foreign images and never written.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_null")]
+    pub volumes: BTreeMap<String, Empty>,
+    /// How Docker asks whether the program is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+    /// The steps that Docker runs in builds that begin with the image.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_null")]
+    pub on_build: Vec<String>,
+    /// The shell of commands that a Dockerfile writes as text.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_null")]
+    pub shell: Vec<String>,
+}
+
+/// How Docker asks a container whether it is well (moby, image specification 1.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Healthcheck {
+    /// `NONE`; `CMD` and a program with its arguments; or `CMD-SHELL` and a text.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_null")]
+    pub test: Vec<String>,
 }
 
 /// Go writes an empty list or map as `null`.
@@ -163,6 +185,9 @@ pub struct History {
     /// What made the layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
+    /// A remark on the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Whether the step made no layer.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,

@@ -8,6 +8,8 @@ mod architecture;
 mod build;
 mod content;
 mod gate;
+mod gate_config;
+mod gate_layers;
 mod gate_structure;
 mod golden;
 mod help;

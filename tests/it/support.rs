@@ -1,6 +1,7 @@
 //! A project in a temporary folder, and karat as a program.
 
 pub(crate) mod elf;
+pub(crate) mod foreign;
 pub(crate) mod layout;
 
 use serde_json::Value;
