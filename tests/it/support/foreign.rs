@@ -16,11 +16,13 @@ pub(crate) struct Member {
 
 /// A regular file of root's, which all may read and run.
 pub(crate) fn file(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Member {
+    // Programs and scripts may be started; data that may be is a finding of its own.
+    let starts = [&b"\x7fELF"[..], b"#!"].iter().any(|magic| bytes.as_ref().starts_with(magic));
     Member {
         path: path.as_ref().to_vec(),
         kind: tar::EntryType::Regular,
         bytes: bytes.as_ref().to_vec(),
-        mode: 0o755,
+        mode: if starts { 0o755 } else { 0o644 },
         owner: (0, 0),
         xattrs: Vec::new(),
     }
