@@ -9,6 +9,8 @@
 //! What depends on the name of a file, on the libraries beside it or on its being declared
 //! does not count here: a tool must be refused for what it is.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod corpus;
 
 use corpus::{Corpus, Sample};
