@@ -183,7 +183,7 @@ fn what_the_user_may_change_is_refused() {
             one([file("etc/ssl/certs/ca-certificates.crt", "x").owner(65532, 0)]),
             writable,
         ),
-        ("everybody's", one([library().mode(0o777)]), &["world-writable"]),
+        ("everybody's", one([library().mode(0o666)]), &["world-writable"]),
         ("a folder of everybody's", one([folder("srv").mode(0o777)]), &["world-writable"]),
         ("with a sticky bit", one([folder("srv").mode(0o1777)]), &[]),
     ] {

@@ -30,7 +30,7 @@ pub(crate) fn file(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Member {
 
 /// A folder of root's.
 pub(crate) fn folder(path: &str) -> Member {
-    Member { kind: tar::EntryType::Directory, ..file(path, "") }
+    Member { kind: tar::EntryType::Directory, mode: 0o755, ..file(path, "") }
 }
 
 /// A symbolic link.
