@@ -50,16 +50,4 @@ rules! {
         good: "a build with a pinned database",
         waivable: true,
     }
-
-    /// A configuration that does not describe its layers.
-    CONFIG_DIFFERS {
-        id: "config-differs",
-        title: "a configuration that does not describe its layers",
-        severity: Critical,
-        rationale: "Two readers of the image would see two different images.",
-        remedy: "Rebuild the image.",
-        bad: "two diff ids and three layers",
-        good: "one diff id a layer",
-        waivable: false,
-    }
 }
