@@ -4,6 +4,7 @@
 mod args;
 mod build;
 mod check;
+mod checkout;
 mod explain;
 mod failure;
 mod inspect;
@@ -12,6 +13,7 @@ mod output;
 mod policy;
 mod settings;
 mod verify;
+mod waivers;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -47,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
+        Command::Waivers(args) => waivers::run(&args, &output),
         Command::Explain(args) => explain::run(&args, &output),
         Command::Schema(args) => explain::schema(&args, &output),
     };

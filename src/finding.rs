@@ -63,6 +63,15 @@ pub enum Status {
     Waived,
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Open => "open",
+            Self::Waived => "waived",
+        })
+    }
+}
+
 /// The file that a finding is about, by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileFacts {

@@ -17,15 +17,17 @@ mod path;
 mod places;
 mod privilege;
 mod recognise;
+mod revision;
 mod script;
 mod secret;
 mod structure;
 mod writable;
 
 use crate::binary::ReadAt as _;
+use crate::finding::report::RuleSet;
 use crate::finding::{FileFacts, Finding, rules};
 use crate::image::{Entry, Image, Kind, Origin, Tree};
-use crate::oci::{DiffId, Digest, ImagePath, Platform};
+use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +39,8 @@ pub struct Rules {
     /// The executables that a recipe declares; none for images that nobody here has
     /// assembled. With a declaration, every other executable is refused.
     pub declared: Option<Vec<Declared>>,
+    /// The commit that is checked out where the recipe is, in hexadecimal digits.
+    pub commit: Option<String>,
 }
 
 /// An executable that a recipe declares.
@@ -72,6 +76,16 @@ impl<T> Inspected<T> {
         findings.sort_by(Finding::order);
         (self.subject, findings)
     }
+}
+
+/// Returns what images are inspected by: the rules and the table of programs.
+pub fn rule_set() -> RuleSet {
+    let mut hash = Vec::new();
+    for rule in rules::all() {
+        hash.extend_from_slice(&canonical::json(rule));
+    }
+    hash.extend_from_slice(recognise::table_digest().hex().as_bytes());
+    RuleSet { version: rules::VERSION, digest: Digest::of(&hash) }
 }
 
 /// Reads the tables that inspecting needs. Worth a thread of its own while there is
@@ -128,6 +142,7 @@ pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
 struct Look<'a> {
     tree: &'a Tree<'a>,
     platform: Option<&'a Platform>,
+    commit: Option<&'a str>,
     /// The declared executables by where their paths lead.
     declared: Option<BTreeMap<Vec<u8>, &'a Declared>>,
     layer: Option<usize>,
@@ -153,6 +168,7 @@ impl<'a> Look<'a> {
         Self {
             tree,
             platform: rules.platform.as_ref(),
+            commit: rules.commit.as_deref(),
             declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
             layer: None,
             layers: 0,
@@ -211,7 +227,8 @@ impl<'a> Look<'a> {
     fn content(&mut self, entry: &Entry, content: &Content, declared: Option<Option<&Declared>>) {
         let checked = executable::check(self, entry, content, declared).and_then(|is_elf| {
             if is_elf {
-                return Ok(());
+                let declared = declared.is_some_and(|declared| declared.is_some());
+                return revision::check(self, entry, content, declared);
             }
             secret::check_file(self, entry, content)?;
             script::check(self, entry, content, declared)?;

@@ -39,6 +39,8 @@ pub mod time;
 
 pub mod strict_toml;
 
+pub mod waiver;
+
 pub mod settings;
 
 pub mod binary;

@@ -11,11 +11,13 @@ pub mod digest;
 pub mod document;
 pub mod layout;
 pub mod path;
+pub mod pattern;
 pub mod platform;
 pub mod reference;
 
 pub use descriptor::{Descriptor, MediaType};
 pub use digest::{DiffId, Digest};
 pub use path::ImagePath;
+pub use pattern::RepositoryPattern;
 pub use platform::Platform;
 pub use reference::Reference;

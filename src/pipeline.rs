@@ -4,7 +4,20 @@ pub mod build;
 pub mod inspect;
 
 use crate::bom::{Bom, Kind};
-use crate::finding::report::Package;
+use crate::finding::report::{Package, PolicyName, ProfileName};
+use crate::policy::Terms;
+
+/// Names the policy, and its profile for the image, as reports do.
+fn policy_name(terms: &Terms<'_>) -> PolicyName {
+    let mode = if terms.only_reports() { "report" } else { "enforce" };
+    PolicyName {
+        name: terms.policy().name.clone(),
+        digest: terms.policy().digest(),
+        profile: terms
+            .profile()
+            .map(|profile| ProfileName { images: profile.images.to_string(), mode }),
+    }
+}
 
 /// Lists the packages of a bill of materials: everything in it that is no file of the image.
 fn packages(bom: &Bom) -> Vec<Package> {

@@ -12,7 +12,7 @@ pub mod schema;
 use crate::finding::diagnostic::{Diagnostics, Span};
 use crate::oci::{Digest, ImagePath, Platform};
 use crate::strict_toml;
-use crate::time::Date;
+use crate::waiver::Waiver;
 use placeholder::Template;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -222,38 +222,6 @@ pub enum Compression {
     Gzip,
     /// zstd, smaller and faster, for runtimes of 2021 and later.
     Zstd,
-}
-
-/// An exception from one rule for one file.
-#[derive(Debug, Clone)]
-pub struct Waiver {
-    /// Its name.
-    pub id: String,
-    /// The rule.
-    pub rule: String,
-    /// The file it is for.
-    pub subject: WaiverSubject,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// Where it was decided.
-    pub ticket: String,
-    /// The day from which it holds.
-    pub created: Date,
-    /// The last day on which it holds.
-    pub expires: Date,
-    /// Its place in the recipe.
-    pub span: Span,
-}
-
-/// What a waiver is bound to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaiverSubject {
-    /// A path in the image.
-    Path(ImagePath),
-    /// The bytes of a file.
-    Sha256(Digest),
 }
 
 /// Reads a recipe.

@@ -6,7 +6,7 @@
 pub mod file;
 
 use crate::finding::Severity;
-use crate::oci::{Digest, canonical};
+use crate::oci::{Digest, RepositoryPattern, canonical};
 use crate::time::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,7 +21,38 @@ pub struct Policy {
     pub gate: Gate,
     /// What waivers may do.
     pub waivers: Waivers,
+    /// Where images are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
+    /// Other rules for some images.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<Profile>,
 }
+
+/// Where images are published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Registry {
+    /// The repository, with its host, below which images get their names.
+    pub publish: String,
+}
+
+/// Other rules for some images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Profile {
+    /// The images.
+    pub images: RepositoryPattern,
+    /// Severities that differ from the gate's.
+    pub rules: BTreeMap<String, RuleLevel>,
+    /// The last day on which findings are only reported and reject nothing; none when they do.
+    pub report_until: Option<Date>,
+}
+
+/// More than one profile is for an image, and none is narrower than the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the profiles for `{0}` and `{1}` are both for the image `{2}`, and neither is narrower")]
+pub struct ProfileTie(pub String, pub String, pub String);
 
 /// What the gate demands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,11 +160,95 @@ impl Policy {
                 rules: BTreeMap::new(),
             },
             waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
+            registry: None,
+            profile: Vec::new(),
+        }
+    }
+
+    /// Returns the names that an image of a recipe goes by: its own, and those with the place
+    /// before it where images are published, with the host and without.
+    pub fn names_of(&self, image: &str) -> Vec<String> {
+        let mut names = vec![image.to_owned()];
+        if let Some(registry) = &self.registry {
+            names.extend(names_at(&format!("{}/{image}", registry.publish)));
+        }
+        names
+    }
+
+    /// Returns the profile for an image that goes by these names: the narrowest that fits.
+    ///
+    /// # Errors
+    /// When two fit and neither is narrower.
+    pub fn profile_for(&self, names: &[String]) -> Result<Option<&Profile>, ProfileTie> {
+        let fits = |profile: &&Profile| names.iter().any(|name| profile.images.fits(name));
+        let mut fitting: Vec<&Profile> = self.profile.iter().filter(fits).collect();
+        fitting.sort_by(|a, b| b.images.cmp_narrowness(&a.images));
+        match fitting[..] {
+            [first, second, ..] if first.images.cmp_narrowness(&second.images).is_eq() => {
+                Err(ProfileTie(
+                    first.images.to_string(),
+                    second.images.to_string(),
+                    names.last().cloned().unwrap_or_default(),
+                ))
+            }
+            [first, ..] => Ok(Some(first)),
+            [] => Ok(None),
         }
     }
 
     /// Returns the hash of the policy's canonical JSON: the same for everybody who judges alike.
     pub fn digest(&self) -> Digest {
         Digest::of(&canonical::json(self))
+    }
+}
+
+/// Returns the names of an image that is at `HOST/REPO`: with the host and without.
+pub fn names_at(place: &str) -> Vec<String> {
+    let repository = place.split_once('/').map(|(_, repository)| repository.to_owned());
+    [Some(place.to_owned()), repository].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(patterns: &[&str]) -> Policy {
+        let profile = |images: &&str| Profile {
+            images: images.parse().unwrap(),
+            rules: BTreeMap::new(),
+            report_until: None,
+        };
+        Policy {
+            registry: Some(Registry { publish: "registry.example/golden".to_owned() }),
+            profile: patterns.iter().map(profile).collect(),
+            ..Policy::golden()
+        }
+    }
+
+    #[test]
+    fn the_narrowest_profile_is_the_one() {
+        let policy = with(&["registry.example/golden/**", "golden/jvm/*", "golden/*/api"]);
+        let chosen = |name: &str| {
+            let names = policy.names_of(name);
+            policy.profile_for(&names).map(|one| one.map(|one| one.images.to_string()))
+        };
+        assert_eq!(chosen("web").unwrap().unwrap(), "registry.example/golden/**");
+        assert_eq!(chosen("jvm/web").unwrap().unwrap(), "golden/jvm/*");
+        assert!(chosen("jvm/api").is_err(), "two plain segments each, of nine bytes");
+        assert_eq!(with(&[]).profile_for(&["web".to_owned()]), Ok(None));
+        let policy = with(&["golden/jvm/**", "golden/jvm/api"]);
+        let names = policy.names_of("jvm/api");
+        assert_eq!(names, ["jvm/api", "registry.example/golden/jvm/api", "golden/jvm/api"]);
+        assert_eq!(
+            policy.profile_for(&names).unwrap().unwrap().images.to_string(),
+            "golden/jvm/api"
+        );
+        assert!(policy.profile_for(&policy.names_of("other")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_policy_without_profiles_has_the_digest_that_it_had() {
+        let text = String::from_utf8(canonical::json(&Policy::golden())).unwrap();
+        assert!(!text.contains("profile") && !text.contains("registry"), "{text}");
     }
 }

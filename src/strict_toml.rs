@@ -9,6 +9,8 @@ use crate::finding::diagnostic::{Diagnostic, Span};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
+use std::fmt::Display;
+use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 
 /// The most faults that are reported of one file.
@@ -55,6 +57,20 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str, schema: &str) -> Result<T, 
     check(text, schema)?;
     toml::from_str(text)
         .map_err(|error| vec![Diagnostic::new(error.span().unwrap_or(0..0), error.message())])
+}
+
+/// Reads a value, and notes a fault when it has no meaning.
+pub(crate) fn read<T: FromStr<Err: Display>>(
+    written: &Spanned<String>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<T> {
+    match written.value.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            faults.push(Diagnostic::new(written.span.clone(), error.to_string()));
+            None
+        }
+    }
 }
 
 fn check(text: &str, schema: &str) -> Result<(), Vec<Diagnostic>> {

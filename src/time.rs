@@ -61,6 +61,11 @@ impl Now {
         Self(clock.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 
+    /// Returns the beginning of a day in UTC, for a user who asks about another day.
+    pub fn on(day: Date) -> Self {
+        Self(day.days.unsigned_abs() * DAY.unsigned_abs())
+    }
+
     /// Returns the day in UTC.
     pub fn date(self) -> Date {
         Date::from_days(self.0 as i64 / DAY)
@@ -79,8 +84,17 @@ pub struct Date {
 pub struct InvalidDate(String);
 
 impl Date {
+    /// 9999-12-31, in days since 1970.
+    const LAST: i64 = 2_932_896;
+
     fn from_days(days: i64) -> Self {
         Self { days }
+    }
+
+    /// Returns the day so many days later, or the last day that there is.
+    #[must_use]
+    pub fn plus(self, days: u32) -> Self {
+        Self { days: (self.days + i64::from(days)).min(Self::LAST) }
     }
 
     /// Returns the number of days from `earlier` to this day; negative when it is later.
@@ -184,6 +198,9 @@ mod tests {
         }
         let day = |text: &str| text.parse::<Date>().unwrap();
         assert_eq!(day("2027-03-01").days_since(day("2026-12-01")), 90);
+        assert_eq!(day("2026-12-01").plus(90), day("2027-03-01"));
+        assert_eq!(day("2026-12-01").plus(u32::MAX), day("9999-12-31"));
+        assert_eq!(Now::on(day("2026-11-23")).date(), day("2026-11-23"));
     }
 
     #[test]

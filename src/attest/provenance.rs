@@ -5,6 +5,7 @@
 
 use crate::assemble::{self, Input, Role};
 use crate::base::Base;
+use crate::finding::report::RuleSet;
 use crate::oci::{Digest, Platform};
 use crate::recipe::Recipe;
 use crate::settings::Policy;
@@ -31,7 +32,7 @@ pub struct Made<'a> {
 }
 
 /// What the provenance of a build tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Record<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
@@ -43,6 +44,8 @@ pub struct Record<'a> {
     pub epoch: Epoch,
     /// The policy that judged.
     pub policy: &'a Policy,
+    /// The rules that it was inspected by.
+    pub rules: RuleSet,
     /// The encoder of the added layer.
     pub encoder: &'a str,
 }
@@ -95,7 +98,7 @@ impl Record<'_> {
                     "assemblyFormat": assemble::FORMAT,
                     "encoder": self.encoder,
                     "platforms": made.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
-                    "ruleSet": crate::finding::rules::VERSION,
+                    "ruleSet": self.rules,
                 },
                 "resolvedDependencies": dependencies,
             },

@@ -52,6 +52,9 @@ pub(super) enum Command {
     /// Shows the policy that judges here.
     #[command(after_help = EXIT_CODES)]
     Policy(PolicyCommands),
+    /// Lists the project's waivers, says which hold, and drafts new ones.
+    #[command(after_help = EXIT_CODES)]
+    Waivers(Waivers),
     /// Says what a rule means and what helps.
     #[command(after_help = EXIT_CODES)]
     Explain(Explain),
@@ -101,6 +104,9 @@ pub(super) struct Check {
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) policy: Policy,
+    /// Judges waivers as of this day, `YYYY-MM-DD`, instead of today.
+    #[arg(long, value_name = "DAY")]
+    pub(super) now: Option<String>,
 }
 
 /// By which policy is judged.
@@ -122,6 +128,10 @@ pub(super) struct Inspect {
     /// Exits with 0 also when something is rejected, to take an inventory.
     #[arg(long)]
     pub(super) exit_zero: bool,
+    /// The repository that the image is for, `HOST/REPO`: chooses the policy's profile and the
+    /// waivers of `waivers/`.
+    #[arg(long = "as", value_name = "HOST/REPO")]
+    pub(super) place: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
 }
@@ -184,6 +194,61 @@ pub(super) enum PolicyCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Waivers {
+    #[command(subcommand)]
+    pub(super) command: WaiversCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WaiversCommand {
+    /// Lists every waiver of the project's recipes and of `waivers/`, and the rules that the policy lowers.
+    #[command(after_help = EXIT_CODES)]
+    List(Policy),
+    /// Judges every waiver: exits with 1 when one does not hold.
+    #[command(after_help = EXIT_CODES)]
+    Report {
+        #[command(flatten)]
+        policy: Policy,
+        /// Judges as of this day, `YYYY-MM-DD`, instead of today.
+        #[arg(long, value_name = "DAY")]
+        now: Option<String>,
+    },
+    /// Writes `[[waiver]]` blocks for the findings of a report that reject it.
+    #[command(after_help = EXIT_CODES)]
+    New(NewWaivers),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewWaivers {
+    /// A report: `dist/NAME/report.json`, or what `--format json` has printed.
+    #[arg(long, value_name = "REPORT")]
+    pub(super) from: PathBuf,
+    /// Only findings of this rule; may be repeated.
+    #[arg(long = "rule", value_name = "RULE")]
+    pub(super) rules: Vec<String>,
+    /// Binds each waiver to the file's bytes instead of its path.
+    #[arg(long)]
+    pub(super) by_sha256: bool,
+    /// The images they are for, for a file in `waivers/`: `payments/*`.
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) images: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) reason: String,
+    /// Who answers for them.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(super) owner: String,
+    /// Where it was decided.
+    #[arg(long, value_name = "TICKET", default_value = "")]
+    pub(super) ticket: String,
+    /// For how many days from today they hold.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub(super) days: u32,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The rule's id; without it, all rules are listed.
     pub(super) rule: Option<String>,
@@ -200,6 +265,7 @@ pub(super) struct Schema {
 pub(super) enum SchemaKind {
     Recipe,
     Policy,
+    Waivers,
 }
 
 #[cfg(test)]

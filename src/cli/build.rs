@@ -1,6 +1,7 @@
 //! `karat build`.
 
 use super::args;
+use super::checkout;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
 use super::settings;
@@ -66,6 +67,8 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     for job in jobs {
         let built = job.and_then(|job| {
             let policy = settings::policy(job.project.root(), &args.policy)?.policy;
+            let waivers = settings::waivers(job.project.root())?;
+            let checkout = checkout::of(job.project.root(), output);
             if args.make {
                 make(&job, &platforms, output)?;
             }
@@ -79,6 +82,8 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 epoch,
                 now,
                 policy: &policy,
+                waivers: &waivers,
+                checkout: checkout.as_ref(),
                 key: key.as_ref(),
                 threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
                 destinations: if destinations.is_empty() { &to_dist } else { &destinations },

@@ -9,23 +9,40 @@ use karat::base;
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::finding::rules;
 use karat::oci::Platform;
-use karat::policy;
-use karat::recipe::{self, Waiver, discover};
+use karat::policy::{Standing, standing};
+use karat::recipe::{self, Recipe, discover};
 use karat::settings::Policy;
 use karat::strict_toml::suggestion;
 use karat::time::Now;
-use serde_json::json;
+use karat::waiver::{self, Waiver};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+
+/// What is checked, and what has come of it so far.
+struct Check<'a> {
+    policy: &'a Policy,
+    now: Now,
+    output: &'a Output,
+    checked: Vec<Value>,
+    code: u8,
+    /// The files by the images that they make.
+    images: BTreeMap<String, String>,
+    /// The files by the waivers that they hold.
+    waivers: BTreeMap<String, String>,
+}
 
 pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     let policy = settings::policy_here(&args.policy)?.policy;
-    let now = Now::new(SystemTime::now());
-    let mut paths = Vec::new();
+    let now = settings::now(args.now.as_deref())?;
+    let mut recipes = Vec::new();
+    let mut waivers = Vec::new();
     let here = [PathBuf::from(".")];
     for path in if args.paths.is_empty() { &here[..] } else { &args.paths[..] } {
         if !path.is_dir() {
-            paths.push(path.clone());
+            let folder = path.parent().and_then(Path::file_name);
+            let is_waivers = folder.is_some_and(|name| name == waiver::FOLDER);
+            if is_waivers { &mut waivers } else { &mut recipes }.push(path.clone());
             continue;
         }
         let project = settings::project(path)?;
@@ -34,62 +51,108 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
             .map_err(|error| Failure::failed(format!("`{}`: {error}", path.display())))?;
         let found = discover::recipes(project.root(), &below)
             .map_err(|error| Failure::failed(error.to_string()))?;
-        paths.extend(found.iter().map(|path| from_here(path)));
+        recipes.extend(found.iter().map(|path| from_here(path)));
+        if project.root().join(waiver::FOLDER).starts_with(&below) {
+            waivers.extend(settings::waiver_files(project.root())?);
+        }
     }
-    if paths.is_empty() {
+    if recipes.is_empty() && waivers.is_empty() {
         return Err(Failure::usage("there is no recipe here")
             .hint("recipes lie in `recipes/*.toml` or are called `*.karat.toml`"));
     }
-    let mut checked = Vec::new();
-    let mut code = CODE_DONE;
-    let mut names = std::collections::BTreeMap::new();
-    for path in &paths {
-        match check(path, &policy, now) {
-            Ok(name) if names.contains_key(&name) => {
-                code = CODE_USAGE;
-                let other = names.get(&name).cloned().unwrap_or_default();
-                let message =
-                    format!("`{other}` and `{}` both make the image `{name}`", path.display());
-                if !output.is_json() {
-                    output.failure(&Failure::usage(message.clone()));
+    let mut check = Check {
+        policy: &policy,
+        now,
+        output,
+        checked: Vec::new(),
+        code: CODE_DONE,
+        images: BTreeMap::new(),
+        waivers: BTreeMap::new(),
+    };
+    for path in &recipes {
+        let done = check.recipe(path);
+        check.note("recipe", path, done);
+    }
+    for path in &waivers {
+        let done = check.waiver_file(path);
+        check.note("waivers", path, done);
+    }
+    if output.is_json() {
+        let document =
+            json!({ "schema": "karat.check/v1", "code": check.code, "recipes": check.checked });
+        output.json(&document);
+    }
+    Ok(check.code)
+}
+
+impl Check<'_> {
+    /// Takes what has come of one file: what it is, in a word or two, or what is wrong.
+    fn note(&mut self, kind: &str, path: &Path, done: Result<String, Failure>) {
+        let shown = path.display().to_string();
+        match done {
+            Ok(what) => {
+                if !self.output.is_json() {
+                    self.output.result(&format!("ok      {shown}  {what}"));
                 }
-                checked.push(json!({ "recipe": path.display().to_string(), "faults": [{ "message": message }] }));
-            }
-            Ok(name) => {
-                names.insert(name.clone(), path.display().to_string());
-                if !output.is_json() {
-                    output.result(&format!("ok      {}  {name}", path.display()));
-                }
-                checked.push(
-                    json!({ "recipe": path.display().to_string(), "name": name, "faults": [] }),
-                );
+                self.checked.push(json!({ kind: shown, "name": what, "faults": [] }));
             }
             Err(failure) => {
-                code = CODE_USAGE;
-                if !output.is_json() {
-                    output.failure(&failure);
+                self.code = CODE_USAGE;
+                if !self.output.is_json() {
+                    self.output.failure(&failure);
                 }
-                let faults =
+                let located =
                     failure.diagnostics.as_ref().map(|diagnostics| json!(diagnostics.located()));
-                checked.push(json!({ "recipe": path.display().to_string(), "faults": faults.unwrap_or(json!([{ "message": failure.message }])) }));
+                let faults = located.unwrap_or(json!([{ "message": failure.message }]));
+                self.checked.push(json!({ kind: shown, "faults": faults }));
             }
         }
     }
-    if output.is_json() {
-        output.json(&json!({ "schema": "karat.check/v1", "code": code, "recipes": checked }));
-    }
-    Ok(code)
-}
 
-fn check(path: &Path, policy: &Policy, now: Now) -> Result<String, Failure> {
-    let shown = path.display().to_string();
-    let text = String::from_utf8(read(path)?)
-        .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
-    let recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
-    let fault = |waiver: &Waiver| {
-        let (_, why) = policy::objection(waiver, policy, now)?;
-        let fault =
-            Diagnostic::new(waiver.span.clone(), format!("the waiver `{}`: {why}", waiver.id));
+    fn recipe(&mut self, path: &Path) -> Result<String, Failure> {
+        let recipe = recipe(path)?;
+        self.all_hold(&recipe.file, &recipe.text, &recipe.waivers)?;
+        for platform in &recipe.platforms {
+            base::resolve(&recipe.base.value, platform)
+                .map_err(|error| Failure::of_build(error.into(), &recipe))?;
+        }
+        match self.images.insert(recipe.name.clone(), recipe.file.clone()) {
+            None => Ok(recipe.name),
+            Some(other) => Err(Failure::usage(format!(
+                "`{other}` and `{}` both make the image `{}`",
+                recipe.file, recipe.name
+            ))),
+        }
+    }
+
+    fn waiver_file(&mut self, path: &Path) -> Result<String, Failure> {
+        let (waivers, text) = settings::waiver_file(path)?;
+        self.all_hold(&path.display().to_string(), &text, &waivers)?;
+        Ok(match waivers.len() {
+            1 => "1 waiver".to_owned(),
+            count => format!("{count} waivers"),
+        })
+    }
+
+    /// Makes sure that every waiver of a file holds, and has its name alone.
+    fn all_hold(&mut self, file: &str, text: &str, waivers: &[Waiver]) -> Result<(), Failure> {
+        let mut faults: Vec<_> = waivers.iter().filter_map(|one| self.objection(one)).collect();
+        for waiver in waivers {
+            if let Some(other) = self.waivers.insert(waiver.id.clone(), file.to_owned()) {
+                let message = format!("the name `{}` is that of a waiver in {other}", waiver.id);
+                faults.push(Diagnostic::new(waiver.span.clone(), message));
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Box::new(Diagnostics::new(file, text, faults)).into()),
+        }
+    }
+
+    fn objection(&self, waiver: &Waiver) -> Option<Diagnostic> {
+        let Standing::Void(_, why) = standing(waiver, self.policy, self.now) else { return None };
+        let message = format!("the waiver `{}`: {why}", waiver.id);
+        let fault = Diagnostic::new(waiver.span.clone(), message);
         if rules::find(&waiver.rule).is_some() {
             return Some(fault);
         }
@@ -97,14 +160,13 @@ fn check(path: &Path, policy: &Policy, now: Now) -> Result<String, Failure> {
             Some(known) => fault.hint(format!("did you mean `{known}`?")),
             None => fault.hint("`karat explain` lists all rules"),
         })
-    };
-    let faults: Vec<_> = recipe.waivers.iter().filter_map(fault).collect();
-    if !faults.is_empty() {
-        return Err(Box::new(Diagnostics::new(&recipe.file, &recipe.text, faults)).into());
     }
-    for platform in &recipe.platforms {
-        base::resolve(&recipe.base.value, platform)
-            .map_err(|error| Failure::of_build(error.into(), &recipe))?;
-    }
-    Ok(recipe.name)
+}
+
+/// Reads a recipe, whatever it is called.
+pub(super) fn recipe(path: &Path) -> Result<Recipe, Failure> {
+    let shown = path.display().to_string();
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| Failure::usage(format!("`{shown}` is no text")))?;
+    Ok(recipe::parse(&shown, &text, Platform::host().as_ref())?)
 }

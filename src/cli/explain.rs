@@ -57,6 +57,7 @@ pub(super) fn schema(args: &args::Schema, output: &Output) -> Result<u8, Failure
     match args.kind {
         SchemaKind::Recipe => output.document(recipe::schema::JSON),
         SchemaKind::Policy => output.document(settings::file::schema::JSON),
+        SchemaKind::Waivers => output.document(karat::waiver::schema::JSON),
     }
     Ok(CODE_DONE)
 }

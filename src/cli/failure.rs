@@ -11,6 +11,7 @@ use karat::pipeline::build::BuildError;
 use karat::pipeline::inspect::InspectError;
 use karat::publish::PublishError;
 use karat::recipe::Recipe;
+use karat::settings::ProfileTie;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -126,6 +127,9 @@ impl Failure {
                 Self::usage(error.to_string()).hint(format!("it lists {}", listed.join(", ")))
             }
             BuildError::VarValue { .. } => Self::usage(error.to_string()),
+            BuildError::WaiverTwice(..) => Self::usage(error.to_string())
+                .hint("a report names the waiver: give one of the two another name"),
+            BuildError::Profile(error) => error.into(),
             BuildError::Publish(error) => error.into(),
             other => Self::failed(other.to_string()),
         }
@@ -253,6 +257,12 @@ impl From<InspectError> for Failure {
             InspectError::Folder(_) => Self::usage(error.to_string()).hint("name the files in it"),
             InspectError::Special { .. } => Self::usage(error.to_string()),
         }
+    }
+}
+
+impl From<ProfileTie> for Failure {
+    fn from(error: ProfileTie) -> Self {
+        Self::usage(error.to_string()).hint("make one of the two patterns narrower")
     }
 }
 

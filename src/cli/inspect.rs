@@ -7,21 +7,35 @@ use super::settings;
 use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
+use karat::oci::reference::is_hosted_repository;
 use karat::pipeline;
+use karat::policy::{Occasion, Terms};
+use karat::settings::names_at;
 use karat::time::Now;
 use serde_json::json;
+use std::path::Path;
 use std::time::SystemTime;
 
 pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> {
     let policy = settings::policy_here(&args.policy)?.policy;
     let now = Now::new(SystemTime::now());
+    let waivers = settings::waivers(settings::project(Path::new("."))?.root())?;
+    let names = match &args.place {
+        Some(place) if !is_hosted_repository(place) => {
+            return Err(Failure::usage(format!("`--as {place}` names no repository"))
+                .hint("`HOST/REPO`: `registry.internal.example/golden/api`"));
+        }
+        Some(place) => names_at(place),
+        None => Vec::new(),
+    };
+    let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?;
     let mut reports = Vec::new();
     let mut codes = Vec::new();
     let mut failures = Vec::new();
     for text in &args.references {
         let inspected = Reference::parse(text, |path| path.symlink_metadata().is_ok())
             .map_err(Failure::from)
-            .and_then(|reference| Ok(pipeline::inspect::inspect(&reference, &policy, now)?));
+            .and_then(|reference| Ok(pipeline::inspect::inspect(&reference, &terms)?));
         match inspected {
             Ok(report) => {
                 let rejected = report.verdict == Verdict::Rejected && !args.exit_zero;

@@ -5,8 +5,10 @@ use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
 use super::settings;
 use karat::finding::escape;
+use karat::settings::RuleLevel;
 use karat::settings::file::Loaded;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn run(args: &args::PolicyCommands, output: &Output) -> Result<u8, Failure> {
     let PolicyCommand::Show(args) = &args.command;
@@ -54,7 +56,30 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
         ("gate.max-size".to_owned(), json!(policy.gate.max_size)),
         ("gate.require".to_owned(), json!(policy.gate.require)),
     ];
-    for (rule, level) in &policy.gate.rules {
+    values.extend(levels("gate", &policy.gate.rules));
+    values.push(("waivers.max-days".to_owned(), json!(policy.waivers.max_days)));
+    values.push(("waivers.never".to_owned(), json!(policy.waivers.never)));
+    if let Some(registry) = &policy.registry {
+        values.push(("registry.publish".to_owned(), json!(registry.publish)));
+    }
+    for (number, profile) in policy.profile.iter().enumerate() {
+        let table = format!("profile.{number}");
+        values.push((format!("{table}.images"), json!(profile.images)));
+        values.extend(levels(&table, &profile.rules));
+        if let Some(until) = profile.report_until {
+            values.push((format!("{table}.until"), json!(until)));
+        }
+    }
+    let place = |(key, value): (String, Value)| {
+        let line = loaded.lines.get(&key).copied();
+        (key, value, line)
+    };
+    values.into_iter().map(place).collect()
+}
+
+/// The severities that differ from the rules' own, by their dotted keys.
+fn levels(table: &str, rules: &BTreeMap<String, RuleLevel>) -> Vec<(String, Value)> {
+    let value = |(rule, level): (&String, &RuleLevel)| {
         let severity = level.severity.map_or_else(|| "off".to_owned(), |one| one.to_string());
         let value = match &level.exception {
             None => json!(severity),
@@ -65,15 +90,9 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
                 "expires": lowered.expires,
             }),
         };
-        values.push((format!("gate.rules.{rule}"), value));
-    }
-    values.push(("waivers.max-days".to_owned(), json!(policy.waivers.max_days)));
-    values.push(("waivers.never".to_owned(), json!(policy.waivers.never)));
-    let place = |(key, value): (String, Value)| {
-        let line = loaded.lines.get(&key).copied();
-        (key, value, line)
+        (format!("{table}.rules.{rule}"), value)
     };
-    values.into_iter().map(place).collect()
+    rules.iter().map(value).collect()
 }
 
 /// Writes a value as a policy file has it.

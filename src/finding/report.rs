@@ -17,6 +17,8 @@ pub struct Report {
     pub subject: Subject,
     /// By which policy.
     pub policy: PolicyName,
+    /// By which rules.
+    pub rules: RuleSet,
     /// `accepted` or `rejected`.
     pub verdict: Verdict,
     /// What was found, the worst first.
@@ -47,6 +49,27 @@ pub struct PolicyName {
     /// Its name.
     pub name: String,
     /// The hash of its canonical JSON.
+    pub digest: Digest,
+    /// Its profile that is for the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+}
+
+/// The profile of a policy that was for an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProfileName {
+    /// The images that it is for.
+    pub images: String,
+    /// `enforce`, or `report` while findings reject nothing.
+    pub mode: &'static str,
+}
+
+/// What images are inspected by.
+#[derive(Debug, Clone, Serialize)]
+pub struct RuleSet {
+    /// The number of the rule set.
+    pub version: u32,
+    /// The hash of the rules and of the table of programs.
     pub digest: Digest,
 }
 

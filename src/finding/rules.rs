@@ -6,7 +6,10 @@
 /// Defines rules and the list of them.
 macro_rules! rules {
     ($($(#[$doc:meta])+ $name:ident { $($field:ident: $value:expr),+ $(,)? })+) => {
-        $($(#[$doc])+ pub static $name: super::super::Rule = super::super::Rule { $($field: $value),+ };)+
+        $($(#[$doc])+ pub static $name: super::super::Rule = super::super::Rule {
+            $($field: $value,)+
+            ..super::super::Rule::PLAIN
+        };)+
 
         /// Every rule of this file, in order.
         pub(super) const ALL: &[&super::super::Rule] = &[$(&$name),+];
@@ -20,6 +23,7 @@ mod image;
 mod layer;
 mod recognised;
 mod secret;
+mod source;
 mod structure;
 mod waiver;
 
@@ -31,6 +35,7 @@ pub use image::*;
 pub use layer::*;
 pub use recognised::*;
 pub use secret::*;
+pub use source::*;
 pub use structure::*;
 pub use waiver::*;
 
@@ -47,10 +52,17 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         layer::ALL,
         secret::ALL,
         config::ALL,
+        source::ALL,
         image::ALL,
         waiver::ALL,
     ];
     families.into_iter().flatten().copied()
+}
+
+/// Says whether a finding of a rule means that something was not read, or can be read in more
+/// than one way: no mode of a policy lets that pass.
+pub fn is_about_reading(rule: &Rule) -> bool {
+    *rule == COULD_NOT_INSPECT
 }
 
 /// Returns the rule of an id.
@@ -78,8 +90,12 @@ mod tests {
 
     fn page(rule: &Rule) -> String {
         let waivable = if rule.waivable { "may be waived" } else { "cannot be waived" };
+        let release = match rule.on_release {
+            Some(severity) => format!(", {severity} on release"),
+            None => String::new(),
+        };
         format!(
-            "# `{}`\n\n{}: {}; {waivable}.\n\n{}\n\n- Refused: {}\n- Right: {}\n- What helps: {}\n",
+            "# `{}`\n\n{}: {}{release}; {waivable}.\n\n{}\n\n- Refused: {}\n- Right: {}\n- What helps: {}\n",
             rule.id, rule.title, rule.severity, rule.rationale, rule.bad, rule.good, rule.remedy
         )
     }

@@ -190,6 +190,11 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
     }
 });
 
+/// Returns the digest of the compiled-in table.
+pub(super) fn table_digest() -> crate::oci::Digest {
+    crate::oci::Digest::of(TABLE)
+}
+
 /// Reads the table, so that the first executable does not wait for it.
 pub(super) fn prepare() {
     LazyLock::force(&RECOGNISER);

@@ -201,6 +201,15 @@ pub fn is_repository(text: &str) -> bool {
     text.len() <= 255 && text.split('/').all(component)
 }
 
+/// Says whether a text is a repository with the host of its registry before it.
+pub fn is_hosted_repository(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(host, repository)| {
+        (host.contains(['.', ':']) || host == "localhost")
+            && is_host(host)
+            && is_repository(repository)
+    })
+}
+
 /// Says whether a text is a tag (distribution-spec, "Pulling manifests", `<reference>`).
 pub fn is_tag(text: &str) -> bool {
     let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';

@@ -2,26 +2,28 @@
 //! attestations → signature → outputs.
 
 use crate::assemble::input::Project;
-use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, config};
+use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
 use crate::attest::{self, provenance};
 use crate::base::{self, Base, BaseError};
+use crate::binary::ReadAt as _;
 use crate::bom::{self, Bom};
-use crate::finding::report::{PolicyName, Report, Subject, Verdict};
-use crate::finding::{Finding, rules};
+use crate::finding::report::{Report, Subject, Verdict};
+use crate::finding::{FileFacts, Finding, rules};
 use crate::image::{Image, Origin};
 use crate::inspect;
 use crate::oci::layout::LayoutWriter;
 use crate::oci::{Descriptor, Platform};
-use crate::policy::{self, Cleared};
+use crate::policy::{self, Cleared, Occasion, Terms};
 use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::recipe::{Compression, Recipe};
-use crate::settings::Policy;
+use crate::settings::{Policy, ProfileTie};
 use crate::sign;
 use crate::signature::{self, PrivateKey};
 use crate::store::SpoolRoom;
 use crate::time::{Epoch, Now};
+use crate::waiver::Waiver;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroUsize;
 
@@ -44,12 +46,25 @@ pub struct Options<'a> {
     pub now: Now,
     /// The policy.
     pub policy: &'a Policy,
+    /// The waivers of the project's `waivers/`.
+    pub waivers: &'a [Waiver],
+    /// What version control holds, where the project is under it.
+    pub checkout: Option<&'a Checkout>,
     /// The key that signs, if anything is to be signed.
     pub key: Option<&'a PrivateKey>,
     /// How many threads compress.
     pub threads: NonZeroUsize,
     /// Where the image goes; at least one.
     pub destinations: &'a [Destination],
+}
+
+/// What version control holds of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Checkout {
+    /// The commit that is checked out, in hexadecimal digits; none before the first.
+    pub commit: Option<String>,
+    /// The files that are held, relative to the project's root, with `/` between the components.
+    pub tracked: BTreeSet<String>,
 }
 
 /// What a build has done.
@@ -100,6 +115,10 @@ pub enum BuildError {
     Publish(#[from] PublishError),
     #[error("failed to write a document of the image: {0}")]
     Document(io::Error),
+    #[error(transparent)]
+    Profile(#[from] ProfileTie),
+    #[error("two waivers have the name `{0}`: in `{1}` and `{2}`")]
+    WaiverTwice(String, String, String),
     #[error("failed to sign: {0}")]
     Sign(#[from] signature::Error),
 }
@@ -111,6 +130,9 @@ pub enum BuildError {
 pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let vars = vars(options)?;
     let platforms = platforms(options)?;
+    let waivers = waivers(options)?;
+    let names = options.policy.names_of(&options.recipe.name);
+    let terms = Terms::new(options.policy, &waivers, &names, Occasion::Local, options.now)?;
     for destination in options.destinations {
         destination.check()?;
     }
@@ -121,11 +143,11 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let room = SpoolRoom::default();
     let images = platforms
         .iter()
-        .map(|platform| one(options, platform, &vars, &staging.layout, &room))
+        .map(|platform| one(options, &terms, platform, &vars, &staging.layout, &room))
         .collect::<Result<Vec<_>, _>>()?;
     let accepted = images.iter().all(|image| image.judged.cleared.is_some());
     let root = root(options, &images);
-    let report = report(options, &images, accepted, &root.1, first);
+    let report = report(&terms, &images, accepted, &root.1, first);
     let mut built = Built { report, root: None, account: Vec::new(), signed: 0 };
     if accepted {
         let signed = papers_and_referrers(options, &images, &root, &vars, &staging.layout)?;
@@ -187,6 +209,7 @@ struct Platformed {
 
 fn one(
     options: Options<'_>,
+    terms: &Terms<'_>,
     platform: &Platform,
     vars: &BTreeMap<String, String>,
     layout: &LayoutWriter,
@@ -211,8 +234,11 @@ fn one(
         path: binary.path.clone(),
         identity: binary.identity.as_ref().map(ToString::to_string),
     });
-    let rules =
-        inspect::Rules { platform: Some(platform.clone()), declared: Some(declared.collect()) };
+    let rules = inspect::Rules {
+        platform: Some(platform.clone()),
+        declared: Some(declared.collect()),
+        commit: options.checkout.and_then(|checkout| checkout.commit.clone()),
+    };
     // Packing reads the same spools as looking: neither waits for the other.
     let (packed, inspected, bom) = std::thread::scope(|scope| {
         let packing = scope.spawn(|| {
@@ -233,15 +259,9 @@ fn one(
         (packed, inspected, bom)
     });
     let packed = packed?;
-    let further = further(&image, &packed, &base, options.policy);
-    let judged = policy::judge(
-        inspected,
-        &packed.diff_ids,
-        further,
-        &recipe.waivers,
-        options.policy,
-        options.now,
-    );
+    let mut further = further(&image, &packed, &base, options.policy);
+    further.extend(untracked(options, &inputs));
+    let judged = policy::judge(inspected, &packed.diff_ids, further, terms);
     let judged =
         policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
     let documents = config::documents(&image, &packed);
@@ -278,6 +298,50 @@ fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<
     findings
 }
 
+/// Findings about files of packed folders that version control does not hold.
+fn untracked(options: Options<'_>, inputs: &[Input]) -> Vec<Finding> {
+    let Some(checkout) = options.checkout else { return Vec::new() };
+    let named = |input: &Input, platform: &Platform| {
+        options.recipe.files.iter().any(|file| file.source.path(platform) == input.source)
+    };
+    inputs
+        .iter()
+        // A file that the recipe names by itself was meant, built or not.
+        .filter(|input| {
+            input.role == Role::File
+                && !options.recipe.platforms.iter().any(|platform| named(input, platform))
+                && !checkout.tracked.contains(&input.source)
+        })
+        .map(|input| {
+            let mut finding = Finding::new(
+                &rules::UNTRACKED_INPUT,
+                format!("git does not hold `{}`", input.source),
+            )
+            .at(input.path.as_str());
+            finding.file =
+                Some(FileFacts { sha256: input.content.sha256(), size: input.content.len() });
+            finding
+        })
+        .collect()
+}
+
+/// The waivers of the recipe and of the project, no two with one name.
+fn waivers(options: Options<'_>) -> Result<Vec<Waiver>, BuildError> {
+    let mut names: BTreeMap<&str, &Waiver> = BTreeMap::new();
+    let mut all = Vec::new();
+    for waiver in options.recipe.waivers.iter().chain(options.waivers) {
+        if let Some(other) = names.insert(&waiver.id, waiver) {
+            return Err(BuildError::WaiverTwice(
+                waiver.id.clone(),
+                other.file.clone(),
+                waiver.file.clone(),
+            ));
+        }
+        all.push(waiver.clone());
+    }
+    Ok(all)
+}
+
 /// The index over several platforms, or the only manifest.
 fn root(options: Options<'_>, images: &[Platformed]) -> (Option<Vec<u8>>, Descriptor) {
     if let [only] = images {
@@ -298,17 +362,19 @@ fn root(options: Options<'_>, images: &[Platformed]) -> (Option<Vec<u8>>, Descri
 }
 
 fn report(
-    options: Options<'_>,
+    terms: &Terms<'_>,
     images: &[Platformed],
     accepted: bool,
     root: &Descriptor,
     destination: &Destination,
 ) -> Report {
-    let policy = PolicyName { name: options.policy.name.clone(), digest: options.policy.digest() };
+    let policy = super::policy_name(terms);
+    let rules = inspect::rule_set();
     let of = |digest, platform, verdict: bool, findings, packages, images| Report {
         schema: Report::SCHEMA,
         subject: Subject { reference: destination.to_string(), digest, platform },
         policy: policy.clone(),
+        rules: rules.clone(),
         verdict: if verdict { Verdict::Accepted } else { Verdict::Rejected },
         findings,
         packages,
@@ -358,6 +424,7 @@ fn papers_and_referrers(
         vars,
         epoch: options.epoch,
         policy: options.policy,
+        rules: inspect::rule_set(),
         encoder: match options.recipe.compression {
             Compression::Gzip => crate::archive::gzip::ENCODER_ID,
             Compression::Zstd => crate::archive::zstd::ENCODER_ID,

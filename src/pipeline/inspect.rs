@@ -2,15 +2,13 @@
 
 use crate::archive::Limits;
 use crate::bom;
-use crate::finding::report::{PolicyName, Report, Subject, Verdict};
+use crate::finding::report::{Report, Subject, Verdict};
 use crate::finding::{Finding, rules};
 use crate::image::stored::{Stored, StoredError};
 use crate::inspect::{self, Rules};
 use crate::oci::{Descriptor, Reference};
-use crate::policy;
-use crate::settings::Policy;
+use crate::policy::{self, Terms};
 use crate::store::{Content, SpoolError, SpoolRoom};
-use crate::time::Now;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -36,36 +34,37 @@ pub enum InspectError {
     Open { path: String, error: io::Error },
 }
 
-/// Inspects what a reference names and judges it by a policy.
+/// Inspects what a reference names and judges it.
 ///
 /// # Errors
 /// When it cannot be found or opened. What is there and cannot be read in one way only is
 /// a finding.
-pub fn inspect(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, InspectError> {
+pub fn inspect(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
     let opened = match Stored::open(reference) {
         Ok(opened) => opened,
         Err(error) if error.is_judgement() => {
-            return Ok(unreadable(reference, policy, None, &error));
+            return Ok(unreadable(reference, terms, None, &error));
         }
         Err(error) => return Err(error.into()),
     };
     match (opened, reference) {
-        (Some(stored), _) => image(reference, &stored, policy, now),
-        (None, Reference::Path(_)) => file(reference, policy, now),
+        (Some(stored), _) => image(reference, &stored, terms),
+        (None, Reference::Path(_)) => file(reference, terms),
         (None, other) => Err(InspectError::Unsupported(other.clone())),
     }
 }
 
 fn report(
     reference: &Reference,
-    policy: &Policy,
+    terms: &Terms<'_>,
     findings: Vec<Finding>,
     accepted: bool,
 ) -> Report {
     Report {
         schema: Report::SCHEMA,
         subject: Subject { reference: reference.to_string(), digest: None, platform: None },
-        policy: PolicyName { name: policy.name.clone(), digest: policy.digest() },
+        policy: super::policy_name(terms),
+        rules: inspect::rule_set(),
         verdict: if accepted { Verdict::Accepted } else { Verdict::Rejected },
         findings,
         packages: Vec::new(),
@@ -84,12 +83,12 @@ pub(super) fn not_scanned() -> Finding {
 
 fn unreadable(
     reference: &Reference,
-    policy: &Policy,
+    terms: &Terms<'_>,
     descriptor: Option<&Descriptor>,
     error: &StoredError,
 ) -> Report {
     let finding = Finding::new(&rules::COULD_NOT_INSPECT, error.to_string());
-    let mut report = report(reference, policy, vec![finding], false);
+    let mut report = report(reference, terms, vec![finding], false);
     report.subject.digest = descriptor.map(|descriptor| descriptor.digest);
     report
 }
@@ -97,8 +96,7 @@ fn unreadable(
 fn image(
     reference: &Reference,
     stored: &Stored,
-    policy: &Policy,
-    now: Now,
+    terms: &Terms<'_>,
 ) -> Result<Report, InspectError> {
     let tag = match reference {
         Reference::Layout { tag, .. } => tag.as_deref(),
@@ -108,7 +106,7 @@ fn image(
     let manifests = match stored.manifests(root) {
         Ok(manifests) => manifests,
         Err(error) if error.is_judgement() => {
-            return Ok(unreadable(reference, policy, Some(root), &error));
+            return Ok(unreadable(reference, terms, Some(root), &error));
         }
         Err(error) => return Err(error.into()),
     };
@@ -117,20 +115,19 @@ fn image(
         let mut one = match stored.read(descriptor, &SpoolRoom::default(), &Limits::default()) {
             Ok(image) => {
                 let platform = image.config.platform().known();
-                let rules = Rules { platform: platform.clone(), declared: None };
+                let rules = Rules { platform: platform.clone(), ..Rules::default() };
                 let diff_ids: Vec<_> =
                     image.layers.iter().filter_map(|layer| layer.diff_id).collect();
                 let inspected = inspect::image(&image, &rules);
-                let judged =
-                    policy::judge(inspected, &diff_ids, vec![not_scanned()], &[], policy, now);
-                let mut one = report(reference, policy, judged.findings, judged.cleared.is_some());
+                let judged = policy::judge(inspected, &diff_ids, vec![not_scanned()], terms);
+                let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
                 one.subject.digest = Some(descriptor.digest);
                 one.subject.platform = platform.map(|platform| platform.to_string());
                 one.packages = super::packages(&bom::of(&image, &[]));
                 one
             }
             Err(error) if error.is_judgement() => {
-                unreadable(reference, policy, Some(descriptor), &error)
+                unreadable(reference, terms, Some(descriptor), &error)
             }
             Err(error) => return Err(error.into()),
         };
@@ -147,13 +144,13 @@ fn image(
     }
     let accepted =
         !reports.is_empty() && reports.iter().all(|one| one.verdict == Verdict::Accepted);
-    let mut whole = report(reference, policy, Vec::new(), accepted);
+    let mut whole = report(reference, terms, Vec::new(), accepted);
     whole.subject.digest = Some(root.digest);
     whole.images = reports;
     Ok(whole)
 }
 
-fn file(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, InspectError> {
+fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
     let Reference::Path(path) = reference else {
         return Err(InspectError::Unsupported(reference.clone()));
     };
@@ -169,7 +166,7 @@ fn file(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, Insp
     if found.len() > MAX_FILE {
         let message = format!("the file is longer than {MAX_FILE} bytes");
         let finding = Finding::new(&rules::COULD_NOT_INSPECT, message).at(&shown);
-        return Ok(report(reference, policy, vec![finding], false));
+        return Ok(report(reference, terms, vec![finding], false));
     }
     let opened = File::open(path).map_err(open)?;
     let room = SpoolRoom::default();
@@ -178,8 +175,8 @@ fn file(reference: &Reference, policy: &Policy, now: Now) -> Result<Report, Insp
         .map_err(|error| InspectError::File { path: shown.clone(), error })?;
     let content = Content::whole(Arc::new(spool));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let judged = policy::judge(inspect::file(&name, &content), &[], Vec::new(), &[], policy, now);
-    let mut report = report(reference, policy, judged.findings, judged.cleared.is_some());
+    let judged = policy::judge(inspect::file(&name, &content), &[], Vec::new(), terms);
+    let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     report.subject.digest = Some(content.sha256());
     report.packages = super::packages(&bom::file(name.as_bytes(), &content));
     Ok(report)

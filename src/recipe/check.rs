@@ -4,15 +4,14 @@ mod entries;
 
 use super::placeholder::{self, Template};
 use super::schema;
-use super::{At, Compression, Recipe, User, Var, Waiver, WaiverSubject};
+use super::{At, Compression, Recipe, User, Var};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::oci::reference::is_repository;
 use crate::oci::{ImagePath, Platform};
 use crate::strict_toml::{Spanned, suggestion};
+use crate::waiver;
 use entries::{binary, data, directory, link, one_entry_a_path};
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 
 /// The annotations that karat itself writes.
 const RESERVED: [&str; 4] = [
@@ -164,7 +163,9 @@ pub(crate) fn check(
             }
         },
     };
-    let waivers = written.waiver.into_iter().filter_map(|one| waiver(one, &mut faults)).collect();
+    let place = waiver::Place::Recipe(file);
+    let waivers = written.waiver.into_iter();
+    let waivers = waivers.filter_map(|one| waiver::waiver(one, place, &mut faults)).collect();
 
     if !faults.is_empty() {
         return Err(faults);
@@ -201,17 +202,6 @@ pub(crate) fn is_base_name(name: &str) -> bool {
         && name.bytes().all(|c| alphanumeric(c) || c == b'-')
         && !name.starts_with('-')
         && !name.ends_with('-')
-}
-
-/// Reads a value, and notes a fault when it has no meaning.
-fn read<T: FromStr<Err: Display>>(written: &Spanned<String>, faults: &mut Faults) -> Option<T> {
-    match written.value.parse() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            faults.push(Diagnostic::new(written.span.clone(), error.to_string()));
-            None
-        }
-    }
 }
 
 fn image_path_at(text: &str, span: Span, faults: &mut Faults) -> Option<ImagePath> {
@@ -433,57 +423,4 @@ fn stop_signal(written: &Spanned<String>, faults: &mut Faults) {
                 .hint("`SIGTERM`"),
         );
     }
-}
-
-fn waiver(written: Spanned<schema::Waiver>, faults: &mut Faults) -> Option<Waiver> {
-    let span = written.span;
-    let written = written.value;
-    for (key, text) in [
-        ("id", &written.id),
-        ("reason", &written.reason),
-        ("owner", &written.owner),
-        ("ticket", &written.ticket),
-    ] {
-        if text.value.trim().is_empty() {
-            faults.push(Diagnostic::new(
-                text.span.clone(),
-                format!("a waiver's `{key}` says something"),
-            ));
-        }
-    }
-    let subject = match (&written.path, &written.sha256) {
-        (Some(path), None) => image_path(path, faults).map(WaiverSubject::Path),
-        (None, Some(digest)) => {
-            match format!("sha256:{}", digest.value.trim_start_matches("sha256:")).parse() {
-                Ok(digest) => Some(WaiverSubject::Sha256(digest)),
-                Err(_) => {
-                    faults.push(Diagnostic::new(digest.span.clone(), "not 64 hexadecimal digits"));
-                    None
-                }
-            }
-        }
-        _ => {
-            faults.push(
-                Diagnostic::new(
-                    span.clone(),
-                    "a waiver is bound to exactly one of `path` and `sha256`",
-                )
-                .hint("never to a pattern: an exception is for one file"),
-            );
-            None
-        }
-    };
-    let created = read(&written.created, faults);
-    let expires = read(&written.expires, faults);
-    Some(Waiver {
-        id: written.id.value,
-        rule: written.rule.value,
-        subject: subject?,
-        reason: written.reason.value,
-        owner: written.owner.value,
-        ticket: written.ticket.value,
-        created: created?,
-        expires: expires?,
-        span,
-    })
 }

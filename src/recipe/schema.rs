@@ -5,6 +5,7 @@
 //! from them (a test asserts it). What the values must mean is [`super::check`]'s.
 
 use crate::strict_toml::Spanned;
+use crate::waiver::schema::Waiver;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -169,31 +170,6 @@ pub(crate) struct Var {
 pub(crate) struct Layer {
     /// `gzip`, the default, or `zstd`.
     pub(crate) compression: Option<Spanned<String>>,
-}
-
-/// An exception from one rule for one file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Waiver {
-    /// Its name, unique in the project.
-    pub(crate) id: Spanned<String>,
-    /// The rule's id.
-    pub(crate) rule: Spanned<String>,
-    /// The path in the image that it is for.
-    pub(crate) path: Option<Spanned<String>>,
-    /// Instead of the path: the hash of the file that it is for.
-    pub(crate) sha256: Option<Spanned<String>>,
-    /// Why.
-    pub(crate) reason: Spanned<String>,
-    /// Who answers for it.
-    pub(crate) owner: Spanned<String>,
-    /// Where it was decided.
-    pub(crate) ticket: Spanned<String>,
-    /// The day from which it holds: `YYYY-MM-DD`.
-    pub(crate) created: Spanned<String>,
-    /// The last day on which it holds: `YYYY-MM-DD`.
-    pub(crate) expires: Spanned<String>,
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod run;
 mod sbom;
 mod schema;
 mod signing;
+mod source;
 mod support;
 
 /// Makes a test of each case and counts them, so that none can get lost.
@@ -65,4 +66,6 @@ cases! {
         skopeo_picks_each_platform_of_a_go_program
         skopeo_copies_both_platforms
         the_go_program_runs_and_finds_certificates_and_time_zones;
+    source:
+        a_go_program_of_another_commit_or_of_changed_sources_is_told;
 }

@@ -9,7 +9,7 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 10] = [
+const FOUNDATIONS: [&str; 11] = [
     "archive",
     "binary",
     "finding",
@@ -20,6 +20,7 @@ const FOUNDATIONS: [&str; 10] = [
     "store",
     "strict_toml",
     "time",
+    "waiver",
 ];
 /// Who must not use whom, although the order of the line would let them.
 const NEVER: [(&str, &[&str]); 4] = [

@@ -210,9 +210,16 @@ fn report_has_every_field_of_its_schema() {
     let bytes = Elf::with(marks("busybox", 4)).build();
     let report = rejected(&bytes, "multicall");
     assert_eq!(report["schema"], "karat.report/v1");
-    for field in
-        ["subject", "policy", "verdict", "findings", "packages", "vulnerabilities", "images"]
-    {
+    for field in [
+        "subject",
+        "policy",
+        "rules",
+        "verdict",
+        "findings",
+        "packages",
+        "vulnerabilities",
+        "images",
+    ] {
         assert!(!report[field].is_null(), "{field} is missing");
     }
     assert_eq!(report["policy"]["name"], "golden");
@@ -425,103 +432,6 @@ fn inspect_rejects_a_layout_whose_layer_was_changed() {
     bytes[middle] ^= 1;
     fs::write(&blob, bytes).expect("a blob");
     project.run("inspect oci:changed").exits(1).prints(&["could-not-inspect"]);
-}
-
-fn with_waiver(project: &Project, rule: &str, created: &str, expires: &str) {
-    let waiver = format!(
-        "\n[[waiver]]\nid = \"wv-1\"\nrule = \"{rule}\"\npath = \"/srv/run.txt\"\nreason = \"r\"\nowner = \"o\"\nticket = \"t\"\ncreated = \"{created}\"\nexpires = \"{expires}\"\n"
-    );
-    project.write("data/run.txt", SCRIPT);
-    let data = "[[file]]\nsource = \"data\"\npath = \"/srv\"\n";
-    project.write("app.karat.toml", recipe("app", "app") + data + &waiver);
-}
-
-/// A date so many days from today, by the clock (days from civil, Howard Hinnant).
-pub(crate) fn day(offset: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
-    let z = now.as_secs() as i64 / 86_400 + offset + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{:02}", doy - (153 * mp + 2) / 5 + 1)
-}
-
-#[test]
-fn waiver_takes_one_finding_off_the_count_and_shows() {
-    let project = Project::small();
-    with_waiver(&project, "script", &day(-5), &day(60));
-    project.done("build").says(&["wv-1"]);
-    let report = project.json("dist/app/report.json");
-    let waived = report["findings"]
-        .as_array()
-        .and_then(|all| all.iter().find(|one| one["rule"] == "script"))
-        .expect("the finding stays in the report");
-    assert_eq!(waived["status"], "waived");
-    assert_eq!(waived["waiver"], "wv-1");
-}
-
-#[test]
-fn waiver_that_is_expired_expires_for_any_source_date_epoch() {
-    let project = Project::small();
-    with_waiver(&project, "script", "2020-01-01", "2020-02-01");
-    project.run("build").exits(1).says(&["waiver-expired"]);
-    let output = project.karat(&["build"]).env("SOURCE_DATE_EPOCH", "1578000000").run();
-    output.exits(1).says(&["waiver-expired"]);
-    with_waiver(&project, "script", &day(2), &day(20));
-    project.run("build").exits(1).says(&["waiver-expired"]);
-    with_waiver(&project, "script", &day(-20), &day(3));
-    project.done("build").says(&["waiver-expiring"]);
-}
-
-#[test]
-fn waiver_that_is_not_allowed_is_refused() {
-    let project = Project::small();
-    for (rule, created, expires) in [
-        ("no-such-rule", day(-1), day(20)),
-        ("shell", day(-1), day(20)),
-        ("undeclared-executable", day(-1), day(20)),
-        ("script", day(-1), day(120)),
-    ] {
-        with_waiver(&project, rule, &created, &expires);
-        let output = project.run("build");
-        assert!(output.code == 1 || output.code == 2, "{rule}: {}", output.stderr);
-        output.says(&["waiver"]);
-    }
-}
-
-#[test]
-fn check_says_of_a_waiver_what_build_would() {
-    for (rule, created, expires, said) in [
-        ("script", 0, 30, None),
-        ("script", -60, -1, Some("expired")),
-        ("script", 1, 30, Some("begins")),
-        ("script", 0, 91, Some("91 days")),
-        ("shell", 0, 30, Some("cannot be waived")),
-        ("scirpt", 0, 30, Some("did you mean `script`?")),
-    ] {
-        let project = Project::small();
-        with_waiver(&project, rule, &day(created), &day(expires));
-        match said {
-            None => project.done("check"),
-            Some(said) => project.run("check").exits(2).says(&["app.karat.toml", said]),
-        };
-    }
-}
-
-#[test]
-fn waiver_without_a_file_is_wrong_input() {
-    let project = Project::small();
-    with_waiver(&project, "script", &day(-1), &day(20));
-    let text = String::from_utf8(project.read("app.karat.toml")).expect("text");
-    project.write("app.karat.toml", text.replace("path = \"/srv/run.txt\"\n", ""));
-    project.run("build").exits(2).says(&["path", "sha256"]);
-    project.write("app.karat.toml", text.replace("\"/srv/run.txt\"", "\"/srv/*\""));
-    let output = project.run("build");
-    assert_ne!(output.code, 0, "a pattern waives nothing");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::elf::{Elf, SCRIPT};
 use crate::support::{Output, Project, recipe};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 15] = [
     "build",
     "check",
     "inspect",
@@ -11,6 +11,12 @@ const COMMANDS: [&str; 9] = [
     "key",
     "key generate",
     "key public",
+    "policy",
+    "policy show",
+    "waivers",
+    "waivers list",
+    "waivers new",
+    "waivers report",
     "explain",
     "schema",
 ];

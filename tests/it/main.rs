@@ -19,3 +19,4 @@ mod reports;
 mod reproducible;
 mod signing;
 mod support;
+mod waivers;

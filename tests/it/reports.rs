@@ -14,8 +14,9 @@ fn project() -> Project {
     project.write("data/one.sh", SCRIPT);
     project.write("data/two <&\">.sh", "#!/bin/sh\necho other\n");
     let waiver = "[[waiver]]\nid = \"wv-1\"\nrule = \"script\"\npath = \"/data/one.sh\"\nreason = \"r\"\nowner = \"o\"\nticket = \"t\"\ncreated = \"2026-01-01\"\nexpires = \"2026-01-31\"\n";
-    let today = crate::gate::day(0);
-    let waiver = waiver.replace("2026-01-01", &today).replace("2026-01-31", &crate::gate::day(30));
+    let today = crate::support::day(0);
+    let waiver =
+        waiver.replace("2026-01-01", &today).replace("2026-01-31", &crate::support::day(30));
     project.write("app.karat.toml", recipe("app", "app") + DATA + &waiver);
     project
 }

@@ -276,6 +276,14 @@ pub(crate) fn recipe_on(base: &str, further: &str, name: &str, source: &str) -> 
     )
 }
 
+/// A date so many days from today, by the clock.
+pub(crate) fn day(offset: i64) -> String {
+    let days = Duration::from_secs(offset.unsigned_abs() * 86_400);
+    let now = std::time::SystemTime::now();
+    let clock = if offset < 0 { now - days } else { now + days };
+    karat::time::Now::new(clock).date().to_string()
+}
+
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

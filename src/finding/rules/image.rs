@@ -49,5 +49,6 @@ rules! {
         bad: "a build without a database",
         good: "a build with a pinned database",
         waivable: true,
+        on_release: Some(High),
     }
 }

@@ -6,9 +6,9 @@ rules! {
     /// A waiver that no longer holds.
     WAIVER_EXPIRED {
         id: "waiver-expired",
-        title: "a waiver that does not hold today",
+        title: "a waiver that is past its last day",
         severity: Medium,
-        rationale: "The exception was for a time, and the time is over or has not begun.",
+        rationale: "The exception was for a time, and the time is over.",
         remedy: "Remove the waiver and what it was for, or have it decided again.",
         bad: "expires = \"2026-01-31\", today",
         good: "a waiver within its days",
@@ -48,6 +48,54 @@ rules! {
         remedy: "Remove what the rule found, or shorten the waiver.",
         bad: "a waiver for `shell`, or for a year",
         good: "a waiver for a waivable rule, at most 90 days",
+        waivable: false,
+    }
+
+    /// A waiver that does not hold yet.
+    WAIVER_FUTURE {
+        id: "waiver-future",
+        title: "a waiver that has not begun",
+        severity: Medium,
+        rationale: "The exception is for later; what it is for counts until then.",
+        remedy: "Wait for its first day, or have it decided for an earlier one.",
+        bad: "created = \"2027-01-01\", today",
+        good: "a waiver within its days",
+        waivable: false,
+    }
+
+    /// A waiver for every image.
+    WAIVER_TOO_WIDE {
+        id: "waiver-too-wide",
+        title: "a waiver for every image",
+        severity: High,
+        rationale: "An exception is for what somebody has looked at, not for whatever comes.",
+        remedy: "Name the images, `images = \"payments/api\"`, or bind it to the file's `sha256`.",
+        bad: "images = \"**\"",
+        good: "images = \"payments/*\"",
+        waivable: false,
+    }
+
+    /// Findings that reject nothing for a time.
+    REPORT_ONLY {
+        id: "report-only",
+        title: "findings that reject nothing for a time",
+        severity: Medium,
+        rationale: "A profile of the policy lets images in while their owners clean up.",
+        remedy: "Clear the findings before the day on which they count again.",
+        bad: "a profile with mode = \"report\"",
+        good: "mode = \"enforce\", the default",
+        waivable: false,
+    }
+
+    /// Findings that reject again.
+    REPORT_ONLY_EXPIRED {
+        id: "report-only-expired",
+        title: "a profile whose time to report only is over",
+        severity: Low,
+        rationale: "The findings count again; the profile says otherwise and misleads.",
+        remedy: "Take `mode` and `until` out of the profile.",
+        bad: "until = \"2026-01-31\", today",
+        good: "a profile without mode",
         waivable: false,
     }
 }

@@ -1,10 +1,13 @@
 //! What a policy file must mean: every value read into its type, every fault gathered.
 
-use super::schema::{Exception, File, Gate, Head, Level, Waivers};
+use super::schema::{Exception, File, Gate, Head, Level, Profile, Registry, Waivers};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::finding::{Rule, Severity, rules};
-use crate::settings::{Lowered, Policy, Requirement, RuleLevel};
-use crate::strict_toml::{Spanned, suggestion};
+use crate::oci::RepositoryPattern;
+use crate::oci::reference::is_hosted_repository;
+use crate::settings::{self, Lowered, Policy, Requirement, RuleLevel};
+use crate::strict_toml::{Spanned, read, suggestion};
+use crate::time::Date;
 use std::collections::BTreeMap;
 
 /// The edition of the rules that this version has.
@@ -28,8 +31,9 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     check.head(written.policy);
     check.waivers(written.waivers);
     check.gate(written.gate);
+    check.registry(written.registry);
+    check.profiles(written.profile);
     let tables = [
-        ("[registry]", written.registry),
         ("[bases]", written.bases),
         ("[advisories]", written.advisories),
         ("[sigstore]", written.sigstore),
@@ -42,11 +46,7 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     for (name, table) in tables {
         check.later(name, table.map(|table| table.span));
     }
-    let lists = [
-        ("[[profile]]", written.profile),
-        ("[[trust]]", written.trust),
-        ("[[revoked]]", written.revoked),
-    ];
+    let lists = [("[[trust]]", written.trust), ("[[revoked]]", written.revoked)];
     for (name, list) in lists {
         check.later(name, list.map(|list| list.span));
     }
@@ -159,7 +159,105 @@ impl Check {
         }
         self.later("vulnerabilities", gate.vulnerabilities.map(|table| table.span));
         for (id, level) in gate.rules {
-            self.rule(&id, level);
+            let span = level.span.clone();
+            if let Some(level) = self.rule(&id, level) {
+                self.set(&format!("gate.rules.{id}"), &span);
+                self.policy.gate.rules.insert(id, level);
+            }
+        }
+    }
+
+    fn registry(&mut self, registry: Registry) {
+        if let Some(publish) = registry.publish {
+            if !is_hosted_repository(&publish.value) {
+                self.fault(
+                    publish.span.clone(),
+                    format!("`{}` is no place in a registry", publish.value),
+                    "`HOST/REPO`: `registry.internal.example/golden`",
+                );
+            }
+            self.set("registry.publish", &publish.span);
+            self.policy.registry = Some(settings::Registry { publish: publish.value });
+        }
+        for (name, value) in [
+            ("staging", registry.staging),
+            ("allow", registry.allow),
+            ("storage-hosts", registry.storage_hosts),
+            ("mirrors", registry.mirrors),
+            ("allowlist-only", registry.allowlist_only),
+            ("require-digest", registry.require_digest),
+            ("immutable-tags", registry.immutable_tags),
+        ] {
+            self.later(name, value.map(|value| value.span));
+        }
+    }
+
+    fn profiles(&mut self, profiles: Vec<Spanned<Profile>>) {
+        for (number, profile) in profiles.into_iter().enumerate() {
+            let (span, profile) = (profile.span, profile.value);
+            let key = |name: &str| format!("profile.{number}.{name}");
+            let images: RepositoryPattern = match profile.images.value.parse() {
+                Ok(images) => images,
+                Err(error) => {
+                    let hint = "`registry.internal.example/golden/jvm/**`";
+                    self.fault(profile.images.span, format!("{error}"), hint);
+                    continue;
+                }
+            };
+            if self.policy.profile.iter().any(|other| other.images == images) {
+                let message = format!("another profile is for `{images}`");
+                self.fault(profile.images.span.clone(), message, "make one of the two");
+            }
+            self.set(&key("images"), &profile.images.span);
+            let mut rules = BTreeMap::new();
+            for (id, level) in profile.rules {
+                let span = level.span.clone();
+                if let Some(level) = self.rule(&id, level) {
+                    self.set(&key(&format!("rules.{id}")), &span);
+                    rules.insert(id, level);
+                }
+            }
+            let report_until = self.report_until(profile.mode, profile.until, &span);
+            if let Some((_, span)) = &report_until {
+                self.set(&key("until"), span);
+            }
+            let report_until = report_until.map(|(day, _)| day);
+            self.policy.profile.push(settings::Profile { images, rules, report_until });
+        }
+    }
+
+    fn report_until(
+        &mut self,
+        mode: Option<Spanned<String>>,
+        until: Option<Spanned<String>>,
+        profile: &Span,
+    ) -> Option<(Date, Span)> {
+        let report = match mode.as_ref().map(|mode| mode.value.as_str()) {
+            None | Some("enforce") => false,
+            Some("report") => true,
+            Some(other) => {
+                let message = format!("`{other}` is no mode of a profile");
+                let span = mode.map_or(profile.clone(), |mode| mode.span);
+                self.fault(span, message, "`enforce` or `report`");
+                return None;
+            }
+        };
+        match (report, until) {
+            (false, None) => None,
+            (true, Some(until)) => {
+                let day = read(&until, &mut self.faults)?;
+                Some((day, until.span))
+            }
+            (true, None) => {
+                let span = mode.map_or(profile.clone(), |mode| mode.span);
+                self.fault(span, "`report` has an end", "`until = \"YYYY-MM-DD\"`");
+                None
+            }
+            (false, Some(until)) => {
+                let hint = "`mode = \"report\"`, or take the line out";
+                self.fault(until.span, "`until` is the end of `report`", hint);
+                None
+            }
         }
     }
 
@@ -200,13 +298,14 @@ impl Check {
         severity
     }
 
-    fn rule(&mut self, id: &str, level: Spanned<Level>) {
+    fn rule(&mut self, id: &str, level: Spanned<Level>) -> Option<RuleLevel> {
         let Some(rule) = rules::find(id) else {
             let hint = match suggestion(id, rules::all().map(|rule| rule.id)) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => "`karat explain` lists all rules".to_owned(),
             };
-            return self.fault(level.span, format!("there is no rule `{id}`"), hint);
+            self.fault(level.span, format!("there is no rule `{id}`"), hint);
+            return None;
         };
         let (text, exception) = match level.value {
             Level::Severity(text) => (text, None),
@@ -214,35 +313,30 @@ impl Check {
         };
         let severity = match text.as_str() {
             "off" => None,
-            _ => match self.severity(&text, &level.span) {
-                Some(severity) => Some(severity),
-                None => return,
-            },
+            _ => Some(self.severity(&text, &level.span)?),
         };
         let lowers = severity.is_none_or(|severity| severity < rule.severity);
         let exception = match (lowers, exception) {
             (false, _) => None,
             (true, _) if self.is_fixed(rule) => {
-                return self.fault(
+                self.fault(
                     level.span,
                     format!("the rule `{id}` cannot be waived, and so not be lowered either"),
                     "take the line out",
                 );
+                return None;
             }
             (true, None) => {
-                return self.fault(
+                self.fault(
                     level.span,
                     format!("this lowers the rule `{id}`, which is {}, without a reason", rule.severity),
                     format!("`{id} = {{ severity = \"{text}\", reason = \"…\", owner = \"…\", expires = \"YYYY-MM-DD\" }}`"),
                 );
+                return None;
             }
-            (true, Some(exception)) => match self.exception(exception, &level.span) {
-                Some(lowered) => Some(lowered),
-                None => return,
-            },
+            (true, Some(exception)) => Some(self.exception(exception, &level.span)?),
         };
-        self.set(&format!("gate.rules.{id}"), &level.span);
-        self.policy.gate.rules.insert(id.to_owned(), RuleLevel { severity, exception });
+        Some(RuleLevel { severity, exception })
     }
 
     fn is_fixed(&self, rule: &Rule) -> bool {

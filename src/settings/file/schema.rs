@@ -23,10 +23,12 @@ pub(super) struct File {
     /// What waivers may do.
     #[serde(default)]
     pub(super) waivers: Waivers,
-    /// The single trust root. Not enforced by this version.
-    pub(super) registry: Option<Later>,
-    /// Other rules for some images. Not enforced by this version.
-    pub(super) profile: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
+    /// The single trust root.
+    #[serde(default)]
+    pub(super) registry: Registry,
+    /// Other rules for some images.
+    #[serde(default)]
+    pub(super) profile: Vec<Spanned<Profile>>,
     /// How old bases may be. Not enforced by this version.
     pub(super) bases: Option<Later>,
     /// How old advisories may be. Not enforced by this version.
@@ -108,6 +110,45 @@ pub(super) struct Gate {
     /// Severities of single rules that differ from their own.
     #[serde(default)]
     pub(super) rules: BTreeMap<String, Spanned<Level>>,
+}
+
+/// The single trust root. This version pushes nothing: it takes the names of images from here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Registry {
+    /// Where images are published: `HOST/REPO`, before their names.
+    pub(super) publish: Option<Spanned<String>>,
+    /// Where images wait to be published. Not enforced by this version.
+    pub(super) staging: Option<Spanned<Any>>,
+    /// What may run. Not enforced by this version.
+    pub(super) allow: Option<Spanned<Any>>,
+    /// Hosts of the registry's storage. Not enforced by this version.
+    pub(super) storage_hosts: Option<Spanned<Any>>,
+    /// Where bases are read from. Not enforced by this version.
+    pub(super) mirrors: Option<Spanned<Any>>,
+    /// Whether no other host is reached. Not enforced by this version.
+    pub(super) allowlist_only: Option<Spanned<Any>>,
+    /// Whether images are named by digest. Not enforced by this version.
+    pub(super) require_digest: Option<Spanned<Any>>,
+    /// Whether tags never move. Not enforced by this version.
+    pub(super) immutable_tags: Option<Spanned<Any>>,
+}
+
+/// Other rules for some images: of those that fit an image, the narrowest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Profile {
+    /// The images: a repository, in which `*` stands for a part of one segment and `**` for any number of segments.
+    pub(super) images: Spanned<String>,
+    /// Severities of single rules that differ from the gate's.
+    #[serde(default)]
+    pub(super) rules: BTreeMap<String, Spanned<Level>>,
+    /// `enforce`, the default, or `report`: findings reject nothing, until a day.
+    pub(super) mode: Option<Spanned<String>>,
+    /// The last day of `report`: `YYYY-MM-DD`.
+    pub(super) until: Option<Spanned<String>>,
 }
 
 /// A severity: `critical`, `high`, `medium`, `low` or `info`; or a lower one, or `off`, with

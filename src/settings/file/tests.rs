@@ -81,9 +81,8 @@ fn digest_is_of_what_is_meant_and_not_of_how_it_is_written() {
 #[test]
 fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
-         [registry]\npublish = \"registry.example/golden\"\n\
+         [registry]\nallow = [\"registry.example/golden\"]\n\
          [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
-         [[profile]]\nimages = \"registry.example/golden/jvm/**\"\n\
          [bases]\nmax-age = \"90d\"\n\
          [advisories]\nmax-age = \"7d\"\n\
          [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
@@ -109,8 +108,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "vulnerabilities",
         "approval = \"signed\"",
         "approvers",
-        "[registry]",
-        "[[profile]]",
+        "allow",
         "[bases]",
         "[advisories]",
         "[sigstore]",
@@ -125,7 +123,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
-    assert_eq!((line("`from`"), line("vulnerabilities"), line("[registry]")), (3, 8, 4));
+    assert_eq!((line("`from`"), line("vulnerabilities"), line("`allow`")), (3, 8, 5));
 }
 
 #[test]
@@ -182,4 +180,47 @@ fn fail_on_names_every_severity_from_the_worst() {
         parse(&with("[gate]\nfail-on = [\"critical\"]\n")).policy.gate.fail_on,
         [Severity::Critical]
     );
+}
+
+#[test]
+fn profiles_are_read_and_every_mistake_in_them_is_told() {
+    let lowered =
+        "{ severity = \"info\", reason = \"r\", owner = \"o\", expires = \"2027-03-31\" }";
+    let text = format!(
+        "[policy]\nname = \"golden\"\n[registry]\npublish = \"registry.example:5000/golden\"\n\
+         [[profile]]\nimages = \"registry.example:5000/golden/jvm/**\"\n\
+         rules = {{ interpreter = {lowered}, script = \"critical\" }}\n\
+         [[profile]]\nimages = \"legacy/*\"\nmode = \"report\"\nuntil = \"2027-01-31\"\n"
+    );
+    let loaded = parse(&text);
+    let [jvm, legacy] = &loaded.policy.profile[..] else { panic!("{loaded:?}") };
+    assert_eq!(jvm.rules["interpreter"].severity, Some(Severity::Info));
+    assert_eq!(jvm.rules["script"].severity, Some(Severity::Critical));
+    assert_eq!((jvm.report_until, legacy.report_until), (None, "2027-01-31".parse().ok()));
+    assert_eq!(loaded.lines["profile.0.rules.interpreter"], 7);
+    assert_eq!((loaded.lines["registry.publish"], loaded.lines["profile.1.until"]), (4, 11));
+    assert_ne!(loaded.policy.digest(), Policy::golden().digest());
+
+    for (profile, said) in [
+        ("images = \"a/*\"\nmode = \"report\"", "`report` has an end"),
+        ("images = \"a/*\"\nuntil = \"2027-01-31\"", "`until` is the end of `report`"),
+        ("images = \"a/*\"\nmode = \"off\"", "`off` is no mode"),
+        ("images = \"a/*\"\nmode = \"report\"\nuntil = \"soon\"", "soon"),
+        ("images = \"A/*\"", "no pattern of repositories"),
+        ("images = \"a/*\"\nrules = { shell = \"low\" }", "cannot be waived"),
+        ("images = \"a/*\"\nrules = { script = \"low\" }", "without a reason"),
+        ("images = \"a/*\"\nrules = { scirpt = \"low\" }", "there is no rule `scirpt`"),
+        ("images = \"a/*\"\nfail-on = []", "unknown key `fail-on`"),
+        ("images = \"a/*\"\n[[profile]]\nimages = \"a/*\"", "another profile is for `a/*`"),
+        ("mode = \"enforce\"", "has no `images`"),
+    ] {
+        let found = faults(&format!("[policy]\nname = \"golden\"\n[[profile]]\n{profile}\n"));
+        assert!(found.iter().any(|(_, message)| message.contains(said)), "{said}: {found:?}");
+    }
+    for publish in ["golden", "registry.example", "https://registry.example/golden", "r.example/G"]
+    {
+        let text = format!("[policy]\nname = \"golden\"\n[registry]\npublish = \"{publish}\"\n");
+        let found = faults(&text);
+        assert!(found[0].1.contains("no place in a registry"), "{publish}: {found:?}");
+    }
 }
