@@ -13,6 +13,7 @@ pub mod layout;
 pub mod path;
 pub mod platform;
 pub mod reference;
+mod strict_json;
 
 pub use descriptor::{Descriptor, MediaType};
 pub use digest::{DiffId, Digest};

@@ -13,6 +13,7 @@ macro_rules! rules {
     };
 }
 
+mod archive;
 mod config;
 mod elf;
 mod file;
@@ -24,6 +25,7 @@ mod structure;
 mod waiver;
 
 use super::{Rule, Severity};
+pub use archive::*;
 pub use config::*;
 pub use elf::*;
 pub use file::*;
@@ -45,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         structure::ALL,
         file::ALL,
         layer::ALL,
+        archive::ALL,
         secret::ALL,
         config::ALL,
         image::ALL,
