@@ -7,7 +7,8 @@
 //! disagree about it.
 //!
 //! Input: bytes. Output: bytes, or [`tar_walk::Member`] values. This module
-//! must not know images, policies, paths on disk, the clock or the terminal.
+//! must not know images, policies, paths on disk, the clock or the terminal. Which
+//! rule an error breaks is said in one place, `refusal`.
 
 use std::io;
 
@@ -17,6 +18,7 @@ pub mod ambiguity;
 pub mod gzip;
 pub mod limits;
 pub mod reader;
+mod refusal;
 mod tar_field;
 mod tar_pax;
 pub mod tar_walk;
@@ -60,11 +62,25 @@ pub enum Error {
     /// A configured limit ended the reading.
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
+    /// Bytes that are no part of it follow a compressed stream.
+    #[error("bytes follow the end of the {compression} data")]
+    Trailing {
+        /// The format of the stream before them.
+        compression: Compression,
+    },
+    /// A zstd frame asks for more memory than readers give by default.
+    #[error("a zstd frame asks for a window of more than 2^{log} bytes")]
+    Window {
+        /// Binary logarithm of the largest window.
+        log: u32,
+    },
     /// Two tar readers could see different contents.
     #[error("tar header at byte {offset}: {ambiguity}")]
     Ambiguous {
         /// Offset of the header block in the uncompressed stream.
         offset: u64,
+        /// The name of the entry as far as it is known, not escaped; empty where there is none.
+        entry: Vec<u8>,
         /// The rule that was broken.
         ambiguity: Ambiguity,
     },
@@ -84,6 +100,20 @@ pub enum Error {
         /// The number of bytes seen; for a longer stream, those seen so far.
         actual: u64,
     },
+}
+
+impl Error {
+    pub(crate) fn ambiguous(offset: u64, ambiguity: Ambiguity) -> Self {
+        Self::Ambiguous { offset, entry: Vec::new(), ambiguity }
+    }
+
+    /// Names the entry of an ambiguity.
+    fn in_entry(mut self, name: &[u8]) -> Self {
+        if let Self::Ambiguous { entry, .. } = &mut self {
+            *entry = name.to_vec();
+        }
+        self
+    }
 }
 
 impl From<io::Error> for Error {

@@ -12,6 +12,7 @@ mod executable;
 mod layers;
 mod links;
 mod loader;
+mod lookalike;
 mod needles;
 mod path;
 mod places;

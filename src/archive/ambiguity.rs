@@ -1,6 +1,6 @@
 //! The ways in which a tar archive can mean different things to different readers.
 //!
-//! One variant per rule, TAR-001 to TAR-019 of the inspection rules, and a few
+//! One variant per rule of `finding::rules`, TAR-001 to TAR-019 of the inspection rules, and a few
 //! siblings found while writing the walk. Each was seen to make two of GNU tar,
 //! Go's archive/tar, Rust's tar and the kernel-side unpackers disagree.
 
@@ -119,35 +119,4 @@ pub enum Ambiguity {
         /// The field.
         field: &'static str,
     },
-}
-
-impl Ambiguity {
-    /// Returns the stable name of the rule, in kebab case.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::SizeWithoutData { .. } => "tar-link-with-size",
-            Self::DuplicatePaxKey { .. } => "tar-duplicate-pax-key",
-            Self::DuplicatePath { .. } => "tar-duplicate-path",
-            Self::Sparse => "tar-sparse",
-            Self::MalformedPax { .. } => "tar-malformed-pax",
-            Self::NulInExtendedName => "tar-nul-in-extended-name",
-            Self::GlobalPax { .. } => "tar-global-pax",
-            Self::TwoLongNames => "tar-two-long-names",
-            Self::LoneZeroBlock => "tar-lone-zero-block",
-            Self::AfterEnd { .. } => "tar-data-after-end",
-            Self::Truncated => "tar-truncated",
-            Self::Checksum => "tar-bad-checksum",
-            Self::Number { .. } => "tar-bad-number",
-            Self::UnknownType { .. } => "tar-unknown-type",
-            Self::SlashAfterFile => "tar-slash-after-file",
-            Self::RepeatedExtension { .. } => "tar-repeated-extension",
-            Self::DanglingExtension => "tar-dangling-extension",
-            Self::PaxSize { .. } => "tar-pax-size",
-            Self::PaxSizeBeforeLongName => "tar-pax-size-before-long-name",
-            Self::BytesAfterNul { .. } => "tar-bytes-after-nul",
-            Self::Charset => "tar-charset",
-            Self::UnknownFormat => "tar-unknown-format",
-            Self::EmptyName { .. } => "tar-empty-name",
-        }
-    }
 }

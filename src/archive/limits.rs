@@ -70,6 +70,11 @@ pub struct LimitExceeded {
 }
 
 impl LimitExceeded {
+    /// What is counted when a stream grows more than is believable.
+    pub const RATIO: &str = "compression ratio";
+    /// What is counted of the members of one archive.
+    pub const ENTRIES: &str = "tar entries";
+
     /// Refuses `actual` if it is greater than `limit`.
     ///
     /// # Errors

@@ -18,6 +18,11 @@ use super::limits::{LimitExceeded, Limits};
 
 const BUFFER: usize = 128 * 1024;
 
+/// What the zstd library (1.5.7, `zstd_errors.h`) says of bytes that begin no frame, and of a
+/// window beyond the limit. The crate gives these names and no codes.
+const ZSTD_NO_FRAME: &str = "Unknown frame descriptor";
+const ZSTD_WINDOW: &str = "Frame requires too much memory for decoding";
+
 /// Says how a layer blob is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
@@ -72,6 +77,8 @@ pub struct Totals {
 /// window of the limits and small buffers.
 pub struct LayerReader<R: Read> {
     decoder: Decoder<Source<R>>,
+    /// Whether the first header of a gzip blob was right.
+    whole_header: bool,
     limits: Limits,
     uncompressed: u64,
     failed: bool,
@@ -124,7 +131,8 @@ impl<R: Read> LayerReader<R> {
                 Decoder::Zstd(Box::new(decoder))
             }
         };
-        Ok(Self { decoder, limits: limits.clone(), uncompressed: 0, failed: false })
+        let whole_header = matches!(&decoder, Decoder::Gzip(decoder) if decoder.header().is_some());
+        Ok(Self { decoder, whole_header, limits: limits.clone(), uncompressed: 0, failed: false })
     }
 
     /// Returns the compression of the blob.
@@ -147,8 +155,7 @@ impl<R: Read> LayerReader<R> {
         let source = self.source();
         // Decoders stop at the end of their last frame; nothing may follow it.
         if !source.fill_buf()?.is_empty() {
-            let source = io::Error::new(io::ErrorKind::InvalidData, "bytes after the last frame");
-            return Err(self.corrupt(source));
+            return Err(Error::Trailing { compression: self.compression() });
         }
         Ok(Totals { compressed: self.source().get_ref().count, uncompressed: self.uncompressed })
     }
@@ -161,8 +168,23 @@ impl<R: Read> LayerReader<R> {
         }
     }
 
-    fn corrupt(&self, source: io::Error) -> Error {
-        Error::Corrupt { compression: self.compression(), source }
+    /// Tells what the decoder complains of: bytes behind a whole stream, or the stream itself.
+    fn refuse(&self, source: io::Error) -> Error {
+        let compression = self.compression();
+        match &self.decoder {
+            // A header that fails behind another is none: the member before it was whole.
+            Decoder::Gzip(decoder) if self.whole_header && decoder.header().is_none() => {
+                Error::Trailing { compression }
+            }
+            // The first four bytes of the blob are known to be right.
+            Decoder::Zstd(_) if source.to_string() == ZSTD_NO_FRAME => {
+                Error::Trailing { compression }
+            }
+            Decoder::Zstd(_) if source.to_string() == ZSTD_WINDOW => {
+                Error::Window { log: self.limits.max_window_log }
+            }
+            _ => Error::Corrupt { compression, source },
+        }
     }
 
     fn advance(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
@@ -177,7 +199,7 @@ impl<R: Read> LayerReader<R> {
             Err(Error::Io(error)) => {
                 return Err(match error.downcast::<SourceFailed>() {
                     Ok(SourceFailed(error)) => Error::Io(error),
-                    Err(error) => self.corrupt(error),
+                    Err(error) => self.refuse(error),
                 });
             }
             Err(error) => return Err(error),
@@ -194,7 +216,7 @@ impl<R: Read> LayerReader<R> {
         let allowed = compressed.saturating_mul(u64::from(limits.max_ratio));
         if bytes > limits.ratio_grace && bytes > allowed {
             return Err(LimitExceeded {
-                what: "compression ratio",
+                what: LimitExceeded::RATIO,
                 limit: u64::from(limits.max_ratio),
             });
         }
@@ -327,10 +349,12 @@ mod tests {
         for junk in [&b"junk"[..], b"\0", b"\0\0\0\0\0\0\0\0\0\0\0\0", b"\x1f", b"\x1f\x8b"] {
             let gzip = [&gz(b"x"), junk].concat();
             let result = read_default(&gzip, Compression::Gzip);
-            assert!(matches!(result, Err(Error::Corrupt { .. })), "gzip {junk:?}");
+            assert!(matches!(result, Err(Error::Trailing { .. })), "gzip {junk:?}: {result:?}");
             let zstd = [&zst(b"x"), junk].concat();
             let result = read_default(&zstd, Compression::Zstd);
-            assert!(matches!(result, Err(Error::Corrupt { .. })), "zstd {junk:?}");
+            // Fewer bytes than a magic has may be the beginning of a frame that was cut off.
+            let cut = matches!(result, Err(Error::Corrupt { .. })) && junk.len() < 4;
+            assert!(cut || matches!(result, Err(Error::Trailing { .. })), "zstd {junk:?}");
         }
     }
 
@@ -393,7 +417,7 @@ mod tests {
         // Magic, descriptor without single segment, window descriptor 2^28, one empty last block.
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, (28 - 10) << 3, 1, 0, 0];
         let result = read_default(&frame, Compression::Zstd);
-        assert!(matches!(result, Err(Error::Corrupt { .. })), "{result:?}");
+        assert!(matches!(result, Err(Error::Window { log: 27 })), "{result:?}");
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, (27 - 10) << 3, 1, 0, 0];
         assert!(read_default(&frame, Compression::Zstd).is_ok());
     }

@@ -117,6 +117,11 @@ impl<'a> RawHeader<'a> {
     }
 }
 
+/// Returns the name field of a block that may be no header, for messages alone.
+pub(super) fn raw_name(block: &[u8; BLOCK]) -> Vec<u8> {
+    block[..100].iter().copied().take_while(|&byte| byte != 0).collect()
+}
+
 /// Returns the text before the first NUL; the field may also be full.
 fn text<'a>(field: &'a [u8], name: &'static str) -> Result<&'a [u8], Ambiguity> {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());

@@ -20,7 +20,7 @@ pub use super::tar_pax::Xattr;
 use super::ambiguity::Ambiguity;
 use super::limits::{LimitExceeded, Limits};
 use super::tar_field::{BLOCK, RawHeader};
-use super::{Error, tar_pax};
+use super::{Error, tar_field, tar_pax};
 
 /// Size from which a PAX record is needed and may differ from the ustar field.
 const USTAR_SIZE_END: u64 = 0o100_000_000_000;
@@ -122,19 +122,21 @@ pub fn walk<R: Read, E: From<Error>>(
 ) -> Result<Summary, E> {
     let mut walk = Walk::new(reader, limits);
     loop {
-        let (member, offset) = match walk.next_member()? {
-            Step::Member(member, offset) => (member, offset),
-            Step::End(end) => return Ok(walk.drain(end)?),
+        let (member, offset) = match walk.next_member() {
+            Ok(Step::Member(member, offset)) => (member, offset),
+            Ok(Step::End(end)) => return Ok(walk.drain(end)?),
+            Err(error) => return Err(error.in_entry(&walk.current).into()),
         };
         let size = member.size;
         let mut data = Data { source: &mut walk.source, header: offset, left: size, failure: None };
         let visited = visit(member, &mut data);
         if let Some(failure) = data.failure.take() {
-            return Err(failure.into());
+            return Err(failure.in_entry(&walk.current).into());
         }
         visited?;
-        data.skip()?;
-        walk.source.skip_padding(size, offset)?;
+        data.skip()
+            .and_then(|()| walk.source.skip_padding(size, offset))
+            .map_err(|error| error.in_entry(&walk.current))?;
     }
 }
 
@@ -149,6 +151,8 @@ struct Walk<'a, R> {
     headers: u64,
     members: u64,
     seen: HashSet<[u8; 16]>,
+    /// The name of the entry that is being read, as far as it is known; for messages alone.
+    current: Vec<u8>,
 }
 
 /// Extension headers read since the last member.
@@ -161,6 +165,11 @@ struct Pending {
 }
 
 impl Pending {
+    /// Returns the name that an extension header gives the next entry.
+    fn path(&self) -> Option<&Vec<u8>> {
+        self.pax.as_ref().and_then(|pax| pax.path.as_ref()).or(self.name.as_ref())
+    }
+
     fn is_empty(&self) -> bool {
         self.pax.is_none() && self.name.is_none() && self.link.is_none()
     }
@@ -174,6 +183,7 @@ impl<'a, R: Read> Walk<'a, R> {
             headers: 0,
             members: 0,
             seen: HashSet::new(),
+            current: Vec::new(),
         }
     }
 
@@ -181,17 +191,19 @@ impl<'a, R: Read> Walk<'a, R> {
         let mut pending = Pending::default();
         loop {
             let offset = self.source.offset;
-            let at = |ambiguity| Error::Ambiguous { offset, ambiguity };
+            let at = |ambiguity| Error::ambiguous(offset, ambiguity);
             let block = match self.source.block()? {
                 Some(block) if block != [0; BLOCK] => block,
                 _ if !pending.is_empty() => return Err(at(Ambiguity::DanglingExtension)),
                 None => return Ok(Step::End(End::Unmarked)),
                 Some(_) => return self.second_zero_block(offset),
             };
+            self.current = pending.path().cloned().unwrap_or_else(|| tar_field::raw_name(&block));
             let header = RawHeader::new(&block).map_err(at)?;
             if !matches!(header.kind(), b'x' | b'L' | b'K') {
                 self.headers += 1;
-                LimitExceeded::check("tar entries", self.headers, self.limits.max_entries)?;
+                let most = self.limits.max_entries;
+                LimitExceeded::check(LimitExceeded::ENTRIES, self.headers, most)?;
             }
             if matches!(header.kind(), b'x' | b'g' | b'L' | b'K') {
                 let data = self.extension(&header, &mut pending, offset)?;
@@ -199,6 +211,7 @@ impl<'a, R: Read> Walk<'a, R> {
                 continue;
             }
             let mut member = member(&header, pending).map_err(at)?;
+            self.current.clone_from(&member.path);
             self.check_limits(&member)?;
             self.check_unique(&member).map_err(at)?;
             member.data_offset = self.source.offset;
@@ -211,7 +224,10 @@ impl<'a, R: Read> Walk<'a, R> {
         match self.source.block()? {
             None => Ok(Step::End(End::HalfMarked)),
             Some(block) if block == [0; BLOCK] => Ok(Step::End(End::Marked)),
-            Some(_) => Err(Error::Ambiguous { offset, ambiguity: Ambiguity::LoneZeroBlock }),
+            Some(block) => {
+                self.current = tar_field::raw_name(&block);
+                Err(Error::ambiguous(offset, Ambiguity::LoneZeroBlock))
+            }
         }
     }
 
@@ -222,7 +238,7 @@ impl<'a, R: Read> Walk<'a, R> {
         pending: &mut Pending,
         offset: u64,
     ) -> Result<Vec<u8>, Error> {
-        let at = |ambiguity| Error::Ambiguous { offset, ambiguity };
+        let at = |ambiguity| Error::ambiguous(offset, ambiguity);
         let size = header.size().map_err(at)?;
         pending.bytes = pending.bytes.saturating_add(size);
         let limit = self.limits.max_header_bytes;
@@ -274,8 +290,7 @@ impl<'a, R: Read> Walk<'a, R> {
     /// Reads what follows the end marker, which may only be a little padding.
     fn drain(mut self, end: End) -> Result<Summary, Error> {
         let offset = self.source.offset;
-        let refuse =
-            |reason| Error::Ambiguous { offset, ambiguity: Ambiguity::AfterEnd { reason } };
+        let refuse = |reason| Error::ambiguous(offset, Ambiguity::AfterEnd { reason });
         let mut buffer = [0; 4096];
         loop {
             let count = self.source.read_some(&mut buffer)?;
@@ -494,5 +509,5 @@ impl<R: Read> Read for Data<'_, R> {
 }
 
 fn truncated(offset: u64) -> Error {
-    Error::Ambiguous { offset, ambiguity: Ambiguity::Truncated }
+    Error::ambiguous(offset, Ambiguity::Truncated)
 }

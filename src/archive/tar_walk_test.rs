@@ -97,7 +97,7 @@ fn list(parts: &[Vec<u8>]) -> Result<Listing, Error> {
 #[track_caller]
 fn refused(parts: &[Vec<u8>], code: &str) {
     match list(parts) {
-        Err(Error::Ambiguous { ambiguity, .. }) => assert_eq!(ambiguity.code(), code),
+        Err(Error::Ambiguous { ambiguity, .. }) => assert_eq!(ambiguity.rule().id, code),
         other => panic!("{code}: {other:?}"),
     }
 }

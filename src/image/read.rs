@@ -4,7 +4,7 @@ use super::{Entry, Kind, Layer, Origin};
 use crate::archive::reader::LayerReader;
 use crate::archive::tar_walk::{self, Member};
 use crate::archive::{Compression, Error, Limits};
-use crate::finding::escape;
+use crate::finding::{Rule, escape, rules};
 use crate::oci::{DiffId, Digest, MediaType};
 use crate::store::{Content, SpoolRoom};
 use sha2::{Digest as _, Sha256};
@@ -19,10 +19,47 @@ pub enum LayerError {
     MediaType(MediaType),
     #[error(transparent)]
     Archive(#[from] Error),
-    #[error("the entry `{0}` leads out of the root")]
-    Escape(String),
+    #[error("the entry `{}` leads out of the root", escape::bytes(.0))]
+    Escape(Vec<u8>),
+    #[error("the path of the entry `{}` is absolute", escape::bytes(.0))]
+    Absolute(Vec<u8>),
     #[error("the uncompressed bytes hash to {found}, and {expected} was promised")]
     DiffId { expected: DiffId, found: DiffId },
+}
+
+impl LayerError {
+    /// Returns the rule that the layer breaks; none where the medium failed.
+    pub fn rule(&self) -> Option<&'static Rule> {
+        match self {
+            Self::MediaType(_) => Some(&rules::LAYER_MEDIA_TYPE),
+            Self::Archive(error) => error.rule(),
+            Self::Absolute(_) => Some(&rules::PATH_ABSOLUTE),
+            Self::Escape(_) => Some(&rules::PATH_ESCAPES),
+            Self::DiffId { .. } => Some(&rules::DIFF_ID_MISMATCH),
+        }
+    }
+
+    /// Returns the name of the entry that is at fault, as far as there is one.
+    pub(super) fn entry(&self) -> Option<&[u8]> {
+        match self {
+            Self::Escape(path) | Self::Absolute(path) => Some(path),
+            Self::Archive(error) => entry_of(error),
+            Self::MediaType(_) | Self::DiffId { .. } => None,
+        }
+    }
+}
+
+/// Returns the name of the entry that makes an archive ambiguous.
+pub(super) fn entry_of(error: &Error) -> Option<&[u8]> {
+    match error {
+        Error::Ambiguous { entry, .. } if !entry.is_empty() => Some(entry),
+        _ => None,
+    }
+}
+
+/// Brings the name of an entry into the form of a path, as far as that goes; for messages.
+pub(super) fn simplified(name: &[u8]) -> Vec<u8> {
+    normalise(name).unwrap_or_else(|| name.to_vec())
 }
 
 /// Returns how a layer of this media type is compressed; none for what is no layer.
@@ -61,8 +98,12 @@ pub fn layer(
             tar_walk::Kind::File => hash(data).map_err(Error::from)?,
             _ => Digest::of(b""),
         };
-        let path = normalise(&member.path)
-            .ok_or_else(|| LayerError::Escape(escape::bytes(&member.path)))?;
+        // The root itself is written as `/` by some builders, and is the same for everybody.
+        if member.path.starts_with(b"/") && member.path.iter().any(|byte| *byte != b'/') {
+            return Err(LayerError::Absolute(member.path));
+        }
+        let path =
+            normalise(&member.path).ok_or_else(|| LayerError::Escape(member.path.clone()))?;
         found.push((path, member, sha256));
         Ok(())
     })?;
@@ -92,7 +133,7 @@ fn entry(
         tar_walk::Kind::Directory => Kind::Directory,
         tar_walk::Kind::Symlink { target } => Kind::Symlink(target),
         tar_walk::Kind::Hardlink { target } => Kind::Hardlink(
-            normalise(&target).ok_or_else(|| LayerError::Escape(escape::bytes(&target)))?,
+            normalise(&target).ok_or_else(|| LayerError::Escape(member.path.clone()))?,
         ),
         tar_walk::Kind::CharDevice { .. } => Kind::Special("character device"),
         tar_walk::Kind::BlockDevice { .. } => Kind::Special("block device"),

@@ -3,8 +3,9 @@
 
 use super::{Image, Layer, Origin, read};
 use crate::archive::verified::VerifiedReader;
-use crate::archive::{Error as ArchiveError, Limits, tar_walk};
+use crate::archive::{Error as ArchiveError, LimitExceeded, Limits, tar_walk};
 use crate::binary::ReadAt as _;
+use crate::finding::{Finding, rules};
 use crate::oci::descriptor::{Descriptor, MediaType};
 use crate::oci::document::{
     Config, DocumentError, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest,
@@ -52,17 +53,42 @@ pub enum StoredError {
     Missing(Digest),
     #[error("the blob {digest} is not what its digest says: {error}")]
     Differs { digest: Digest, error: ArchiveError },
-    #[error("the layer {digest}: {error}")]
-    Layer { digest: Digest, error: read::LayerError },
+    #[error("layer {number} of {count}, {digest}: {error}")]
+    Layer { digest: Digest, number: usize, count: usize, error: read::LayerError },
     #[error("the manifest {digest} lists {layers} layers, and its configuration {diff_ids}")]
     Count { digest: Digest, layers: usize, diff_ids: usize },
     #[error("the descriptor of {digest} says `{found}`, which is no image")]
     MediaType { digest: Digest, found: MediaType },
+    #[error("the archive `{path}`: {error}")]
+    Archive { path: String, error: ArchiveError },
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
 impl StoredError {
+    /// Returns the finding that this is, where what is stored is at fault: under the rule
+    /// that was broken, at the entry that broke it.
+    pub fn finding(&self) -> Finding {
+        let (rule, entry) = match self {
+            Self::Layer { error, .. } => (error.rule(), error.entry()),
+            Self::Archive { error, .. } => (error.rule(), read::entry_of(error)),
+            Self::Count { .. } => (Some(&rules::CONFIG_LAYER_COUNT), None),
+            _ => (None, None),
+        };
+        let rule = rule.unwrap_or(&rules::COULD_NOT_INSPECT);
+        let finding = Finding::new(rule, self.to_string());
+        let finding = match entry {
+            Some(entry) => finding.at(super::shown(&read::simplified(entry))),
+            None => finding,
+        };
+        match self {
+            Self::Layer { .. } | Self::Archive { .. } | Self::Count { .. } => {
+                finding.because([rule.rationale.to_owned()])
+            }
+            _ => finding,
+        }
+    }
+
     /// Says whether what is stored is itself at fault, and not the medium or the name.
     pub fn is_judgement(&self) -> bool {
         match self {
@@ -70,6 +96,7 @@ impl StoredError {
                 false
             }
             Self::Differs { error, .. }
+            | Self::Archive { error, .. }
             | Self::Layer { error: read::LayerError::Archive(error), .. } => {
                 !matches!(error, ArchiveError::Io(_))
             }
@@ -127,7 +154,13 @@ impl Stored {
         match walked {
             Ok(_) => {}
             Err(ArchiveError::Io(error)) => return Err(error.into()),
-            Err(_) => return Err(StoredError::NoLayout(path.display().to_string())),
+            // What does not even begin as an archive is something else.
+            Err(ArchiveError::Ambiguous { offset: 0, .. }) => {
+                return Err(StoredError::NoLayout(path.display().to_string()));
+            }
+            Err(error) => {
+                return Err(StoredError::Archive { path: path.display().to_string(), error });
+            }
         }
         let file = Positioned::new(File::open(path)?)?;
         let Some((offset, size)) = members.get("index.json").copied() else {
@@ -281,17 +314,50 @@ impl Stored {
         limits: &Limits,
     ) -> Result<Image, StoredError> {
         let (manifest, config) = self.documents(descriptor)?;
-        let layers = manifest
-            .layers
-            .iter()
-            .zip(&config.rootfs.diff_ids)
-            .map(|(layer, diff_id)| {
-                let blob = self.blob(layer)?;
-                read::layer(room, blob, &layer.media_type, Some(*diff_id), limits, Origin::Foreign)
-                    .map_err(|error| StoredError::Layer { digest: layer.digest, error })
-            })
-            .collect::<Result<Vec<Layer>, _>>()?;
+        let count = manifest.layers.len();
+        let mut entries = limits.max_entries;
+        let mut layers: Vec<Layer> = Vec::with_capacity(count);
+        for (number, (layer, diff_id)) in
+            manifest.layers.iter().zip(&config.rootfs.diff_ids).enumerate()
+        {
+            let mut blob = self.blob(layer)?;
+            // The limit of entries is one of the image: their list is kept in memory.
+            let left = Limits { max_entries: entries, ..limits.clone() };
+            let origin = Origin::Foreign;
+            let read =
+                read::layer(room, &mut blob, &layer.media_type, Some(*diff_id), &left, origin);
+            let read = read.map_err(|error| {
+                let error = of_the_image(error, entries, limits.max_entries);
+                // Bytes that are not those of the digest say nothing about the image.
+                if error.rule().is_some_and(|rule| rule.id != rules::COULD_NOT_INSPECT.id)
+                    && let Err(
+                        differs @ (ArchiveError::DigestMismatch { .. }
+                        | ArchiveError::SizeMismatch { .. }),
+                    ) = blob.finish()
+                {
+                    return StoredError::Differs { digest: layer.digest, error: differs };
+                }
+                let (digest, number) = (layer.digest, number + 1);
+                StoredError::Layer { digest, number, count, error }
+            })?;
+            entries = entries.saturating_sub(read.entries.len() as u64);
+            layers.push(read);
+        }
         Ok(Image { config, layers, annotations: manifest.annotations })
+    }
+}
+
+/// Says the limit of the image where a layer was over what was left of it.
+fn of_the_image(error: read::LayerError, left: u64, limit: u64) -> read::LayerError {
+    match error {
+        read::LayerError::Archive(ArchiveError::Limit(LimitExceeded {
+            what: LimitExceeded::ENTRIES,
+            limit: reached,
+        })) if reached == left => {
+            let what = "the number of entries of the image";
+            ArchiveError::Limit(LimitExceeded { what, limit }).into()
+        }
+        other => other,
     }
 }
 

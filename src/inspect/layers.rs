@@ -5,7 +5,7 @@ use super::Look;
 use crate::binary::ReadAt as _;
 use crate::finding::{Finding, rules};
 use crate::image::{Entry, Kind, Layer, Origin, Tree, shown, tree};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The mark of a deletion, and the one that deletes all of a folder (image-spec, layer.md).
 const WHITEOUT: &[u8] = b".wh.";
@@ -45,6 +45,7 @@ pub(super) fn check(look: &mut Look<'_>, layers: &[Layer]) {
     for (number, layer) in layers.iter().enumerate() {
         look.layer = Some(number);
         deletions(look, layer, &below);
+        hard_links(look, layer, &below);
         below.apply(layer);
         if !through_links(look, layer, &below, &mut steps) {
             let message = "the folders of the image are too many to be followed";
@@ -97,14 +98,37 @@ fn deletions(look: &mut Look<'_>, layer: &Layer, below: &Tree<'_>) {
     }
 }
 
-/// Looks for entries whose folder is a link. Says whether the steps were enough.
+/// Looks for hard links to what neither a layer below nor an earlier entry holds.
+fn hard_links(look: &mut Look<'_>, layer: &Layer, below: &Tree<'_>) {
+    if layer.entries.iter().all(|entry| !matches!(entry.kind, Kind::Hardlink(_))) {
+        return;
+    }
+    let mut earlier: HashSet<&[u8]> = HashSet::new();
+    for entry in &layer.entries {
+        if let Kind::Hardlink(target) = &entry.kind
+            && !earlier.contains(target.as_slice())
+            && !below.get(target).is_some_and(|node| !matches!(node.entry.kind, Kind::Directory))
+        {
+            let message = format!("its target {} is not there before it", shown(target));
+            let finding = Finding::new(&rules::HARD_LINK_WITHOUT_TARGET, message);
+            look.hidden = look.is_hidden(entry);
+            look.report(finding.at(entry.shown()));
+            look.hidden = false;
+        }
+        if !matches!(entry.kind, Kind::Directory) {
+            earlier.insert(&entry.path);
+        }
+    }
+}
+
+/// Looks for entries whose folder is a link, or no folder. Says whether the steps were enough.
 fn through_links<'a>(
     look: &mut Look<'_>,
     layer: &'a Layer,
     merged: &Tree<'_>,
     steps: &mut usize,
 ) -> bool {
-    // For each folder: the link that it is or lies below.
+    // For each folder: the link, or other thing that is no folder, that it is or lies below.
     let mut known: HashMap<&'a [u8], Option<&'a [u8]>> = HashMap::new();
     for entry in &layer.entries {
         let mut waiting: Vec<&[u8]> = Vec::new();
@@ -121,16 +145,28 @@ fn through_links<'a>(
             folder = tree::split(folder).0;
         }
         while let Some(folder) = waiting.pop() {
-            let is_link = |path| {
-                merged.get(path).is_some_and(|node| matches!(node.entry.kind, Kind::Symlink(_)))
+            let is_other = |path: &[u8]| {
+                let node = merged.get(path);
+                node.is_some_and(|node| !matches!(node.entry.kind, Kind::Directory))
             };
-            link = link.or_else(|| is_link(folder).then_some(folder));
+            link = link.or_else(|| is_other(folder).then_some(folder));
             known.insert(folder, link);
         }
         if let Some(link) = link {
             look.hidden = look.is_hidden(entry);
-            let message = format!("{} above it is a link", shown(link));
-            look.report(Finding::new(&rules::WRITE_THROUGH_LINK, message).at(entry.shown()));
+            let node = merged.get(link);
+            let finding = match node.is_some_and(|node| matches!(node.entry.kind, Kind::Symlink(_)))
+            {
+                true => Finding::new(
+                    &rules::WRITE_THROUGH_LINK,
+                    format!("{} above it is a link", shown(link)),
+                ),
+                false => Finding::new(
+                    &rules::PARENT_NOT_FOLDER,
+                    format!("{} above it is no folder", shown(link)),
+                ),
+            };
+            look.report(finding.at(entry.shown()));
             look.hidden = false;
         }
     }

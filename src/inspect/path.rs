@@ -1,6 +1,6 @@
 //! Rules about where things are and what they are called.
 
-use super::Look;
+use super::{Look, lookalike};
 use crate::finding::{Finding, Severity, rules};
 use crate::image::{Entry, Kind, Layer, Origin, tree};
 use crate::oci::path::is_invisible;
@@ -130,6 +130,10 @@ pub(super) fn check(look: &mut Look<'_>, entry: &Entry, origin: Origin) {
         );
     }
     let name = String::from_utf8_lossy(tree::split(&entry.path).1).to_lowercase();
+    if let Some(read) = lookalike::ascii(&name).filter(|read| NAMES.contains(&stem(read))) {
+        let message = format!("the name looks like `{read}` and is written in other letters");
+        look.report(Finding::new(&rules::PATH_DECEPTIVE, message).at(&at));
+    }
     if matches!(entry.kind, Kind::Directory) || !NAMES.contains(&stem(&name)) {
         return;
     }

@@ -2,7 +2,7 @@
 //! is read from foreign ones.
 
 use super::descriptor::{Descriptor, MediaType, PlatformFields};
-use super::{DiffId, canonical};
+use super::{DiffId, canonical, strict_json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -201,7 +201,9 @@ fn read<T: DeserializeOwned>(
     if bytes.len() as u64 > limit {
         return Err(DocumentError::Long { kind, limit });
     }
-    serde_json::from_slice(bytes).map_err(|error| DocumentError::Json { kind, error })
+    strict_json::check(bytes)
+        .and_then(|()| serde_json::from_slice(bytes))
+        .map_err(|error| DocumentError::Json { kind, error })
 }
 
 fn expect_version(kind: &'static str, version: u32) -> Result<(), DocumentError> {

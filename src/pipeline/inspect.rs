@@ -87,7 +87,7 @@ fn unreadable(
     descriptor: Option<&Descriptor>,
     error: &StoredError,
 ) -> Report {
-    let finding = Finding::new(&rules::COULD_NOT_INSPECT, error.to_string());
+    let finding = error.finding();
     let mut report = report(reference, terms, vec![finding], false);
     report.subject.digest = descriptor.map(|descriptor| descriptor.digest);
     report

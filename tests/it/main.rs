@@ -5,6 +5,7 @@
 //! (`support/layout.rs`), never by karat's library.
 
 mod architecture;
+mod archives;
 mod build;
 mod content;
 mod gate;

@@ -1,8 +1,10 @@
 //! A project in a temporary folder, and karat as a program.
 
+pub(crate) mod archive_cases;
 pub(crate) mod elf;
 pub(crate) mod foreign;
 pub(crate) mod layout;
+pub(crate) mod raw_tar;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
