@@ -50,9 +50,13 @@ impl Shebang {
         let line = &rest[..newline.unwrap_or(rest.len())];
         let line = trim_start(line);
         let end = line.iter().position(|byte| is_end(*byte));
-        if newline.is_none() && head.len() == HEAD && !line.is_empty() && end.is_none() {
+        let cut_off = newline.is_none() && head.len() == HEAD;
+        if cut_off && !line.is_empty() && end.is_none() {
             return Err(Refusal::TooLong);
         }
+        // Where the line goes on, the kernel writes the NUL that ends it over the last byte.
+        let line = if cut_off { &line[..line.len().saturating_sub(1)] } else { line };
+        let end = end.filter(|end| *end < line.len());
         let (interpreter, behind) = line.split_at(end.unwrap_or(line.len()));
         if interpreter.is_empty() {
             return Err(Refusal::NoInterpreter);
@@ -249,7 +253,9 @@ mod tests {
         assert_eq!(Shebang::parse(&long), Err(Refusal::TooLong));
         // A path that ends in time with an argument that does not is cut, not refused.
         let cut = [b"#!/bin/sh ".as_slice(), &[b'a'; 300], b"\n"].concat();
-        assert_eq!(parse(&cut).1.unwrap().len(), HEAD - 10);
+        assert_eq!(parse(&cut).1.unwrap().len(), HEAD - 1 - 10);
+        let last = [b"#!/".as_slice(), &[b'a'; 251], b" -x\n"].concat();
+        assert_eq!((parse(&last).0.len(), parse(&last).1), (252, None));
         let whole = [b"#!/".as_slice(), &[b'a'; 252], b"\n"].concat();
         assert_eq!(parse(&whole).0.len(), 253);
     }

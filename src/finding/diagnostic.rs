@@ -109,7 +109,8 @@ impl Diagnostics {
     }
 
     /// Shows every fault with its file, line, column, the line itself, and the hint.
-    /// Invisible characters of the file are shown escaped by the renderer.
+    /// Invisible characters of the file are shown escaped: control characters and those that
+    /// change the direction by the renderer, the others here.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
@@ -132,10 +133,16 @@ impl Diagnostics {
             if let Some(hint) = &fault.hint {
                 group = group.element(Level::HELP.message(escape_lines(hint)));
             }
-            shown.push(renderer.render(&[group]));
+            shown.push(visible(&renderer.render(&[group])));
         }
         shown.join("\n\n")
     }
+}
+
+/// Escapes what the renderer leaves of the file's invisible characters. Escape sequences
+/// are its own, for it replaces those of the file.
+fn visible(rendered: &str) -> String {
+    rendered.split('\x1b').map(escape_lines).collect::<Vec<_>>().join("\x1b")
 }
 
 /// Escapes text of several lines, each for itself.
@@ -146,6 +153,7 @@ fn escape_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::path::is_invisible;
 
     #[test]
     fn a_fault_names_its_place_and_shows_its_line() {
@@ -158,6 +166,21 @@ mod tests {
         assert!(shown.contains("recipes/x.toml:3:1"), "{shown}");
         assert!(shown.contains("usr = 1"), "{shown}");
         assert!(shown.contains("did you mean `user`?"), "{shown}");
+    }
+
+    #[test]
+    fn nothing_invisible_of_the_file_is_shown() {
+        let shown = |text: &str, colour| {
+            let at = text.find('a').unwrap();
+            let fault = Diagnostic::new(at..at + 1, "wrong");
+            Diagnostics::new("x", text, vec![fault]).render(colour)
+        };
+        let hostile =
+            "\u{feff}a\u{1b}[2J\u{ad}\u{202e}\u{200b}\u{180e}\u{e0041}\u{9b}\u{85}\u{2028} = 1\n";
+        let plain = shown(hostile, false);
+        assert!(!plain.chars().any(|c| c != '\n' && is_invisible(c)), "{plain:?}");
+        let sequences = |text: &str| shown(text, true).matches('\x1b').count();
+        assert_eq!(sequences(hostile), sequences("a = 1\n"));
     }
 
     #[test]
