@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// `tests/gate/corpus.toml`.
+/// `tests/gate/corpus.toml`, or `tests/gate/held-out.toml`.
 #[derive(Deserialize)]
 pub(crate) struct Corpus {
     pub(crate) tool: Vec<Tool>,
@@ -18,6 +18,9 @@ pub(crate) struct Tool {
     path: String,
     pub(crate) rules: Vec<String>,
     places: Vec<String>,
+    /// Of the tools that are held out: `unseen` or `newer`.
+    #[serde(default)]
+    pub(crate) set: String,
 }
 
 /// A tool on disk.
@@ -32,6 +35,25 @@ pub(crate) struct Sample<'a> {
 impl Corpus {
     pub(crate) fn read() -> Self {
         toml::from_str(include_str!("corpus.toml")).expect("tests/gate/corpus.toml is sound")
+    }
+
+    /// What the table was not made from.
+    pub(crate) fn held_out() -> Self {
+        toml::from_str(include_str!("held-out.toml")).expect("tests/gate/held-out.toml is sound")
+    }
+
+    /// Returns place and path of every tool, and place and package of what is ordinary.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (String, String)> {
+        let tools = self.tool.iter().flat_map(|tool| {
+            tool.places.iter().map(|place| {
+                let path = tool.path.strip_prefix("usr/").unwrap_or(&tool.path);
+                (place.clone(), format!("{}/{path}", tool.package))
+            })
+        });
+        let ordinary = self.ordinary.iter().flat_map(|(place, packages)| {
+            packages.iter().map(move |package| (place.clone(), package.clone()))
+        });
+        tools.chain(ordinary)
     }
 
     /// Returns every tool that is there, and the names of those that are not.

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod corpus;
+mod held_out;
 
 use corpus::{Corpus, Sample};
 use karat::finding::{Finding, Severity};
@@ -19,7 +20,7 @@ use karat::store::{Content, Spool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,6 +57,16 @@ const BY_PLACE: [&str; 4] =
 
 #[test]
 fn the_gate_knows_real_tools_and_leaves_ordinary_programs_alone() {
+    let Some(folder) = corpus_or_skip() else { return };
+    let corpus = Corpus::read();
+    let mut failures = Vec::new();
+    recall(&corpus, &folder, &mut failures);
+    precision(&corpus, &folder, &mut failures);
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+/// Returns the folder of the corpus; none when it was not asked for.
+fn corpus_or_skip() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     let required = set("KARAT_REQUIRE_GATE_CORPUS");
     let folder = corpus::folder();
@@ -69,13 +80,9 @@ fn the_gate_knows_real_tools_and_leaves_ordinary_programs_alone() {
     if let Some(why) = why {
         say(&format!("gate: skipped: {why}"));
         assert!(!required, "{why}");
-        return;
+        return None;
     }
-    let corpus = Corpus::read();
-    let mut failures = Vec::new();
-    recall(&corpus, &folder, &mut failures);
-    precision(&corpus, &folder, &mut failures);
-    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    Some(folder)
 }
 
 /// Hits of one class in one disguise.
@@ -235,9 +242,20 @@ fn by_program(samples: &[Sample<'_>], failures: &mut Vec<String>) {
 fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
     let (files, missing) = corpus.ordinary(folder);
     check(failures, missing.is_empty(), || format!("missing packages: {}", missing.join(", ")));
+    let (distinct, alarms) = alarms(&files, folder);
+    say(&format!("gate: {distinct} ordinary files, {} false alarms", alarms.len()));
+    for alarm in &alarms {
+        say(&format!("  {alarm}"));
+    }
+    check(failures, distinct >= ORDINARY, || format!("{distinct} ordinary files, not {ORDINARY}"));
+    check(failures, alarms.is_empty(), || format!("{} false alarms", alarms.len()));
+}
+
+/// Returns how many different files there are, and what the gate refuses them for.
+fn alarms(files: &[PathBuf], folder: &Path) -> (usize, BTreeSet<String>) {
     let distinct: Mutex<BTreeSet<[u8; 32]>> = Mutex::default();
     let alarms: Mutex<BTreeSet<String>> = Mutex::default();
-    in_parallel(&files, |path| {
+    in_parallel(files, |path| {
         let bytes = std::fs::read(path).expect("an ordinary file");
         assert!(bytes.starts_with(b"\x7fELF"), "{} is no ELF file", path.display());
         let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(&bytes).into();
@@ -256,16 +274,10 @@ fn precision(corpus: &Corpus, folder: &Path, failures: &mut Vec<String>) {
             }
         }
     });
-    let (distinct, alarms) = (
+    (
         distinct.into_inner().expect("the harness works").len(),
         alarms.into_inner().expect("the harness works"),
-    );
-    say(&format!("gate: {distinct} ordinary files, {} false alarms", alarms.len()));
-    for alarm in &alarms {
-        say(&format!("  {alarm}"));
-    }
-    check(failures, distinct >= ORDINARY, || format!("{distinct} ordinary files, not {ORDINARY}"));
-    check(failures, alarms.is_empty(), || format!("{} false alarms", alarms.len()));
+    )
 }
 
 fn sum(counts: &BTreeMap<(&str, &str), Count>, which: impl Fn((&str, &str)) -> bool) -> Count {
