@@ -4,6 +4,7 @@
 //! Assembly makes one out of a recipe, [`read`] makes one out of stored bytes; whoever
 //! judges or describes an image sees no difference.
 
+pub mod folder;
 pub mod read;
 pub mod stored;
 pub mod tree;

@@ -27,7 +27,7 @@ mod writable;
 use crate::binary::ReadAt as _;
 use crate::finding::report::RuleSet;
 use crate::finding::{FileFacts, Finding, rules};
-use crate::image::{Entry, Image, Kind, Origin, Tree};
+use crate::image::{Entry, Image, Kind, Layer, Origin, Tree};
 use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,24 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     layers::check(&mut look, &image.layers);
     path::check_replaced(&mut look, &image.layers);
     Inspected { subject: image, found: look.found }
+}
+
+/// Inspects one layer as the whole file system of an image without a configuration.
+pub fn layer(layer: &Layer) -> Inspected<&Layer> {
+    let layers = std::slice::from_ref(layer);
+    let tree = Tree::of(layers);
+    let rules = Rules::default();
+    let mut look = Look::new(&tree, &rules);
+    look.layers = 1;
+    look.layer = Some(0);
+    for entry in &layer.entries {
+        look.entry(entry, layer.origin);
+    }
+    look.layer = None;
+    loader::check_orphans(&mut look);
+    places::check(&mut look, layers, None);
+    links::check(&mut look, layers);
+    Inspected { subject: layer, found: look.found }
 }
 
 /// Inspects one file as if it were the only one of an image that has no base.

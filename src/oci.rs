@@ -8,6 +8,7 @@
 pub mod canonical;
 pub mod descriptor;
 pub mod digest;
+pub mod docker;
 pub mod document;
 pub mod layout;
 pub mod path;

@@ -122,7 +122,8 @@ pub(super) struct Policy {
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), or paths of layouts, archives and files.
+    /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), or paths of layouts, of archives as
+    /// karat, docker, podman and BuildKit write them, of folders and of files; any number.
     #[arg(value_name = "REF|PATH", required = true)]
     pub(super) references: Vec<String>,
     /// Exits with 0 also when something is rejected, to take an inventory.

@@ -254,7 +254,7 @@ impl From<InspectError> for Failure {
             }
             InspectError::Unsupported(_) => Self::usage(error.to_string())
                 .hint("copy the image to a layout first: `skopeo copy docker://… oci:DIR:TAG`"),
-            InspectError::Folder(_) => Self::usage(error.to_string()).hint("name the files in it"),
+            InspectError::Folder(_) => Self::failed(error.to_string()),
             InspectError::Special { .. } => Self::usage(error.to_string()),
         }
     }

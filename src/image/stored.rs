@@ -3,10 +3,11 @@
 
 use super::{Image, Layer, Origin, read};
 use crate::archive::verified::VerifiedReader;
-use crate::archive::{Error as ArchiveError, LimitExceeded, Limits, tar_walk};
+use crate::archive::{Compression, Error as ArchiveError, LimitExceeded, Limits, tar_walk};
 use crate::binary::ReadAt as _;
-use crate::finding::{Finding, rules};
+use crate::finding::{Finding, escape, rules};
 use crate::oci::descriptor::{Descriptor, MediaType};
+use crate::oci::docker::{self, SavedImage};
 use crate::oci::document::{
     Config, DocumentError, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest,
 };
@@ -25,14 +26,23 @@ const MAX_INDEX: usize = 10_000;
 #[derive(Debug)]
 pub struct Stored {
     place: Place,
-    /// The entries of its `index.json`.
+    /// The entries of its `index.json`; none of an archive that only `docker load` reads.
     pub index: Index,
+    /// The images that `docker load` finds in an archive.
+    pub saved: Vec<SavedImage>,
 }
 
 #[derive(Debug)]
 enum Place {
     Folder(PathBuf),
-    Archive { file: Positioned, members: BTreeMap<String, (u64, u64)> },
+    Archive { file: Positioned, members: BTreeMap<String, Member> },
+}
+
+/// A member of an archive: where its bytes are, or where it leads.
+#[derive(Debug)]
+enum Member {
+    File { offset: u64, size: u64 },
+    Link(String),
 }
 
 /// Why a stored image could not be read.
@@ -59,6 +69,14 @@ pub enum StoredError {
     Count { digest: Digest, layers: usize, diff_ids: usize },
     #[error("the descriptor of {digest} says `{found}`, which is no image")]
     MediaType { digest: Digest, found: MediaType },
+    #[error("the archive lists the member `{0}`, which it does not have")]
+    NoMember(String),
+    #[error(
+        "the archive holds two different images: `docker load` reads `{0}`, which its `index.json` does not have"
+    )]
+    TwoImages(String),
+    #[error("layer {number} of {count}, `{member}`: {error}")]
+    SavedLayer { member: String, number: usize, count: usize, error: read::LayerError },
     #[error("the archive `{path}`: {error}")]
     Archive { path: String, error: ArchiveError },
     #[error("{0}")]
@@ -70,7 +88,10 @@ impl StoredError {
     /// that was broken, at the entry that broke it.
     pub fn finding(&self) -> Finding {
         let (rule, entry) = match self {
-            Self::Layer { error, .. } => (error.rule(), error.entry()),
+            Self::Layer { error, .. } | Self::SavedLayer { error, .. } => {
+                (error.rule(), error.entry())
+            }
+            Self::TwoImages(_) => (Some(&rules::ARCHIVE_TWO_IMAGES), None),
             Self::Archive { error, .. } => (error.rule(), read::entry_of(error)),
             Self::Count { .. } => (Some(&rules::CONFIG_LAYER_COUNT), None),
             _ => (None, None),
@@ -82,9 +103,11 @@ impl StoredError {
             None => finding,
         };
         match self {
-            Self::Layer { .. } | Self::Archive { .. } | Self::Count { .. } => {
-                finding.because([rule.rationale.to_owned()])
-            }
+            Self::Layer { .. }
+            | Self::SavedLayer { .. }
+            | Self::TwoImages(_)
+            | Self::Archive { .. }
+            | Self::Count { .. } => finding.because([rule.rationale.to_owned()]),
             _ => finding,
         }
     }
@@ -97,6 +120,7 @@ impl StoredError {
             }
             Self::Differs { error, .. }
             | Self::Archive { error, .. }
+            | Self::SavedLayer { error: read::LayerError::Archive(error), .. }
             | Self::Layer { error: read::LayerError::Archive(error), .. } => {
                 !matches!(error, ArchiveError::Io(_))
             }
@@ -124,13 +148,14 @@ impl Stored {
             Err(error) => return Err(error.into()),
         };
         let index = Index::parse(&at_most(file, MAX_MANIFEST)?, MAX_INDEX)?;
-        Ok(Self { place: Place::Folder(folder.to_owned()), index })
+        Ok(Self { place: Place::Folder(folder.to_owned()), index, saved: Vec::new() })
     }
 
-    /// Opens a layout in one tar.
+    /// Opens a layout in one tar, or what `docker save` and `podman save` write.
     ///
     /// # Errors
-    /// When the tar cannot be read to its end, is ambiguous, or has no valid `index.json`.
+    /// When the tar cannot be read to its end, is ambiguous, or has neither a valid
+    /// `index.json` nor a valid `manifest.json`.
     pub fn open_archive(path: &Path) -> Result<Self, StoredError> {
         let opened = match open_regular(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -141,13 +166,24 @@ impl Stored {
         let mut members = BTreeMap::new();
         let walked = tar_walk::walk::<_, ArchiveError>(
             io::BufReader::with_capacity(256 << 10, opened),
-            &Limits::default(),
+            // A member may be a whole layer.
+            &Limits { max_file: Limits::default().max_uncompressed, ..Limits::default() },
             &mut |member, _| {
-                if member.kind == tar_walk::Kind::File {
-                    let name =
-                        String::from_utf8_lossy(&member.path).trim_start_matches("./").to_owned();
-                    members.insert(name, (member.data_offset, member.size));
-                }
+                let name =
+                    |path: &[u8]| String::from_utf8_lossy(path).trim_start_matches("./").to_owned();
+                let own = name(&member.path);
+                let found = match member.kind {
+                    tar_walk::Kind::File => {
+                        Member::File { offset: member.data_offset, size: member.size }
+                    }
+                    tar_walk::Kind::Symlink { target } => {
+                        let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
+                        Member::Link(beside(folder, &String::from_utf8_lossy(&target)))
+                    }
+                    tar_walk::Kind::Hardlink { target } => Member::Link(name(&target)),
+                    _ => return Ok(()),
+                };
+                members.insert(own, found);
                 Ok(())
             },
         );
@@ -163,12 +199,19 @@ impl Stored {
             }
         }
         let file = Positioned::new(File::open(path)?)?;
-        let Some((offset, size)) = members.get("index.json").copied() else {
-            return Err(StoredError::NoLayout(path.display().to_string()));
+        let index = match part(&file, &members, "index.json") {
+            Some(part) => Some(Index::parse(&at_most(part, MAX_MANIFEST)?, MAX_INDEX)?),
+            None => None,
         };
-        let part = Part { file: &file, offset, end: offset + size };
-        let index = Index::parse(&at_most(part, MAX_MANIFEST)?, MAX_INDEX)?;
-        Ok(Self { place: Place::Archive { file, members }, index })
+        let saved = match part(&file, &members, docker::FILE) {
+            Some(part) => SavedImage::parse_list(&at_most(part, MAX_MANIFEST)?)?,
+            None if index.is_none() => {
+                return Err(StoredError::NoLayout(path.display().to_string()));
+            }
+            None => Vec::new(),
+        };
+        let index = index.unwrap_or_else(|| Index::new(Vec::new()));
+        Ok(Self { place: Place::Archive { file, members }, index, saved })
     }
 
     /// Opens what a reference names: `oci:`, `archive:`, or a path that is one of them.
@@ -252,11 +295,8 @@ impl Stored {
                 Err(error) => return Err(error.into()),
             },
             Place::Archive { file, members } => {
-                let (offset, size) = members
-                    .get(&format!("blobs/sha256/{}", digest.hex()))
-                    .copied()
-                    .ok_or(StoredError::Missing(*digest))?;
-                Box::new(Part { file, offset, end: offset + size })
+                let part = part(file, members, &format!("blobs/sha256/{}", digest.hex()));
+                Box::new(part.ok_or(StoredError::Missing(*digest))?)
             }
         };
         Ok(VerifiedReader::new(reader, *digest.bytes(), descriptor.size))
@@ -345,6 +385,143 @@ impl Stored {
         }
         Ok(Image { config, layers, annotations: manifest.annotations })
     }
+}
+
+/// What `docker load` reads of an archive.
+impl Stored {
+    fn member(&self, name: &str) -> Result<Part<'_>, StoredError> {
+        let found = match &self.place {
+            Place::Archive { file, members } => part(file, members, name),
+            Place::Folder(_) => None,
+        };
+        found.ok_or_else(|| StoredError::NoMember(escape::bytes(name.as_bytes())))
+    }
+
+    fn saved_config(&self, image: &SavedImage) -> Result<(Digest, Config), StoredError> {
+        let bytes = at_most(self.member(&image.config)?, MAX_CONFIG)?;
+        Ok((Digest::of(&bytes), Config::parse(&bytes)?))
+    }
+
+    /// Reads a saved image whole, and the digest of its configuration, by which engines call
+    /// it. The layers are checked by the configuration's diff ids.
+    ///
+    /// # Errors
+    /// When a member is missing, or cannot be read in one way only.
+    pub fn read_saved(
+        &self,
+        image: &SavedImage,
+        room: &SpoolRoom,
+        limits: &Limits,
+    ) -> Result<(Digest, Image), StoredError> {
+        let (digest, config) = self.saved_config(image)?;
+        let (count, diff_ids) = (image.layers.len(), config.rootfs.diff_ids.len());
+        if count != diff_ids {
+            return Err(StoredError::Count { digest, layers: count, diff_ids });
+        }
+        let mut layers: Vec<Layer> = Vec::with_capacity(count);
+        let mut entries = limits.max_entries;
+        for (number, (member, diff_id)) in
+            image.layers.iter().zip(&config.rootfs.diff_ids).enumerate()
+        {
+            let mut magic = [0; Compression::MAGIC_LEN];
+            let length = read_up_to(&mut self.member(member)?, &mut magic)?;
+            let media_type = match Compression::detect(&magic[..length]) {
+                Compression::None => MediaType::LAYER,
+                Compression::Gzip => MediaType::LAYER_GZIP,
+                Compression::Zstd => MediaType::LAYER_ZSTD,
+            };
+            let left = Limits { max_entries: entries, ..limits.clone() };
+            let (blob, origin) = (self.member(member)?, Origin::Foreign);
+            let layer = read::layer(room, blob, &media_type, Some(*diff_id), &left, origin);
+            let layer = layer.map_err(|error| {
+                let error = of_the_image(error, entries, limits.max_entries);
+                let member = escape::bytes(member.as_bytes());
+                StoredError::SavedLayer { member, number: number + 1, count, error }
+            })?;
+            entries = entries.saturating_sub(layer.entries.len() as u64);
+            layers.push(layer);
+        }
+        Ok((digest, Image { config, layers, annotations: BTreeMap::new() }))
+    }
+
+    /// Makes sure that an archive that is both a layout and loadable by `docker load` holds
+    /// the same images for both.
+    ///
+    /// # Errors
+    /// When `docker load` would find another image, or anything cannot be read.
+    pub fn check_saved(&self) -> Result<(), StoredError> {
+        if self.index.manifests.is_empty() {
+            return Ok(());
+        }
+        let mut known = Vec::new();
+        for root in self.index.manifests.iter().filter(|one| one.artifact_type.is_none()) {
+            for descriptor in self.manifests(root)? {
+                known.push(self.documents(&descriptor)?.0);
+            }
+        }
+        let name = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
+        for image in &self.saved {
+            let is_listed = known.iter().any(|manifest| {
+                name(&manifest.config.digest) == image.config
+                    && manifest
+                        .layers
+                        .iter()
+                        .map(|layer| name(&layer.digest))
+                        .eq(image.layers.iter().cloned())
+            });
+            if !is_listed {
+                return Err(StoredError::TwoImages(escape::bytes(image.config.as_bytes())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most links from one member to the next.
+const MAX_LINKS: usize = 8;
+
+/// Finds a member of an archive, through links.
+fn part<'a>(
+    file: &'a Positioned,
+    members: &BTreeMap<String, Member>,
+    name: &str,
+) -> Option<Part<'a>> {
+    let mut name = name;
+    for _ in 0..MAX_LINKS {
+        match members.get(name)? {
+            Member::File { offset, size } => {
+                return Some(Part { file, offset: *offset, end: offset + size });
+            }
+            Member::Link(target) => name = target,
+        }
+    }
+    None
+}
+
+/// Resolves the target of a link in a folder of an archive by its text alone.
+fn beside(folder: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn read_up_to(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match reader.read(&mut bytes[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
 }
 
 /// Says the limit of the image where a layer was over what was left of it.

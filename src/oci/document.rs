@@ -193,7 +193,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-fn read<T: DeserializeOwned>(
+pub(super) fn read<T: DeserializeOwned>(
     kind: &'static str,
     limit: u64,
     bytes: &[u8],

@@ -1,16 +1,22 @@
-//! Looking at what somebody else has made: an image in a layout or an archive, or a file.
+//! Looking at what somebody else has made: an image in a layout or an archive, a folder, or
+//! a file.
 
 use crate::archive::Limits;
 use crate::bom;
 use crate::finding::report::{Report, Subject, Verdict};
 use crate::finding::{Finding, rules};
+use crate::image::Image;
+use crate::image::folder::{self, FolderError};
 use crate::image::stored::{Stored, StoredError};
 use crate::inspect::{self, Rules};
-use crate::oci::{Descriptor, Reference};
+use crate::oci::document::Config;
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::policy::{self, Terms};
 use crate::store::{Content, SpoolError, SpoolRoom};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The largest lone file that is inspected, in bytes.
@@ -24,8 +30,8 @@ pub enum InspectError {
     Stored(#[from] StoredError),
     #[error("this version of karat does not inspect `{0}`")]
     Unsupported(Reference),
-    #[error("`{0}` is a folder, but no OCI image layout")]
-    Folder(String),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     #[error("`{path}` is neither a file nor a folder")]
     Special { path: String },
     #[error("`{path}`: {error}")]
@@ -45,6 +51,8 @@ pub fn inspect(reference: &Reference, terms: &Terms<'_>) -> Result<Report, Inspe
         Err(error) if error.is_judgement() => {
             return Ok(unreadable(reference, terms, None, &error));
         }
+        // A tar that is no image is a file like any other.
+        Err(StoredError::NoLayout(_)) if matches!(reference, Reference::Path(_)) => None,
         Err(error) => return Err(error.into()),
     };
     match (opened, reference) {
@@ -102,6 +110,16 @@ fn image(
         Reference::Layout { tag, .. } => tag.as_deref(),
         _ => None,
     };
+    if stored.index.manifests.is_empty() && !stored.saved.is_empty() {
+        return saved(reference, stored, terms);
+    }
+    match stored.check_saved() {
+        Err(error @ StoredError::TwoImages(_)) => {
+            return Ok(unreadable(reference, terms, None, &error));
+        }
+        // What else is wrong shows when the image is read.
+        Ok(()) | Err(_) => {}
+    }
     let root = stored.image(tag)?;
     let manifests = match stored.manifests(root) {
         Ok(manifests) => manifests,
@@ -112,20 +130,9 @@ fn image(
     };
     let mut reports = Vec::new();
     for descriptor in &manifests {
-        let mut one = match stored.read(descriptor, &SpoolRoom::default(), &Limits::default()) {
-            Ok(image) => {
-                let platform = image.config.platform().known();
-                let rules = Rules { platform: platform.clone(), ..Rules::default() };
-                let diff_ids: Vec<_> =
-                    image.layers.iter().filter_map(|layer| layer.diff_id).collect();
-                let inspected = inspect::image(&image, &rules);
-                let judged = policy::judge(inspected, &diff_ids, vec![not_scanned()], terms);
-                let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
-                one.subject.digest = Some(descriptor.digest);
-                one.subject.platform = platform.map(|platform| platform.to_string());
-                one.packages = super::packages(&bom::of(&image, &[]));
-                one
-            }
+        let read = stored.read(descriptor, &SpoolRoom::default(), &Limits::default());
+        let mut one = match read {
+            Ok(image) => judged(reference, terms, descriptor.digest, &image),
             Err(error) if error.is_judgement() => {
                 unreadable(reference, terms, Some(descriptor), &error)
             }
@@ -142,12 +149,72 @@ fn image(
     {
         return Ok(only);
     }
+    let mut whole = whole(reference, terms, reports);
+    whole.subject.digest = Some(root.digest);
+    Ok(whole)
+}
+
+/// Inspects an image of a platform that was read.
+fn judged(reference: &Reference, terms: &Terms<'_>, digest: Digest, image: &Image) -> Report {
+    let platform = image.config.platform().known();
+    let rules = Rules { platform: platform.clone(), ..Rules::default() };
+    let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
+    let inspected = inspect::image(image, &rules);
+    let judged = policy::judge(inspected, &diff_ids, vec![not_scanned()], terms);
+    let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
+    one.subject.digest = Some(digest);
+    one.subject.platform = platform.map(|platform| platform.to_string());
+    one.packages = super::packages(&bom::of(image, &[]));
+    one
+}
+
+/// Inspects the images that `docker load` finds in an archive that is no layout.
+fn saved(
+    reference: &Reference,
+    stored: &Stored,
+    terms: &Terms<'_>,
+) -> Result<Report, InspectError> {
+    let mut reports = Vec::new();
+    for image in &stored.saved {
+        match stored.read_saved(image, &SpoolRoom::default(), &Limits::default()) {
+            Ok((digest, image)) => reports.push(judged(reference, terms, digest, &image)),
+            Err(error) if error.is_judgement() => {
+                reports.push(unreadable(reference, terms, None, &error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match <[Report; 1]>::try_from(reports) {
+        Ok([only]) => Ok(only),
+        Err(reports) => Ok(whole(reference, terms, reports)),
+    }
+}
+
+/// Gathers the reports of several images; the verdict is the worst.
+fn whole(reference: &Reference, terms: &Terms<'_>, reports: Vec<Report>) -> Report {
     let accepted =
         !reports.is_empty() && reports.iter().all(|one| one.verdict == Verdict::Accepted);
     let mut whole = report(reference, terms, Vec::new(), accepted);
-    whole.subject.digest = Some(root.digest);
     whole.images = reports;
-    Ok(whole)
+    whole
+}
+
+/// Inspects a folder as if it were the file system of an image without a configuration.
+fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Report, InspectError> {
+    let layer = match folder::read(path, &SpoolRoom::default(), &Limits::default()) {
+        Ok(layer) => layer,
+        Err(FolderError::Limit(limit)) => {
+            let finding = Finding::new(&rules::COULD_NOT_INSPECT, limit.to_string());
+            return Ok(report(reference, terms, vec![finding], false));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let judged = policy::judge(inspect::layer(&layer), &[], Vec::new(), terms);
+    let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
+    let layers = vec![layer];
+    let image = Image { config: Config::default(), layers, annotations: BTreeMap::new() };
+    report.packages = super::packages(&bom::of(&image, &[]));
+    Ok(report)
 }
 
 fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
@@ -158,7 +225,7 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
     let open = |error| InspectError::Open { path: shown.clone(), error };
     let found = path.metadata().map_err(open)?;
     if found.is_dir() {
-        return Err(InspectError::Folder(shown));
+        return folder(reference, path, terms);
     }
     if !found.is_file() {
         return Err(InspectError::Special { path: shown });

@@ -183,3 +183,32 @@ pub(crate) fn architecture() -> &'static str {
         other => other,
     }
 }
+
+/// skopeo's `docker-archive` is what `podman save` writes: the same library.
+pub(crate) fn karat_inspects_what_skopeo_saves_for_engines() -> Outcome {
+    let skopeo = program("skopeo")?;
+    let project = Project::of_a_c_program()?;
+    let layout = project.signed();
+    let inspect = |reference: &str| {
+        let mut karat = command(env!("CARGO_BIN_EXE_karat"));
+        karat.args(["inspect", "--format", "json", reference]).current_dir(project.path(""));
+        json(succeed(&mut karat).as_bytes())
+    };
+    let findings = |report: &Value| {
+        let findings = report["findings"].as_array().expect("findings");
+        let one =
+            |one: &Value| format!("{} {} {}", one["rule"], one["path"], one["file"]["sha256"]);
+        findings.iter().map(one).collect::<Vec<_>>()
+    };
+    let expected = inspect(&layout.reference("v1"));
+    for (transport, file) in [("docker-archive", "docker.tar"), ("oci-archive", "oci.tar")] {
+        let target = format!("{transport}:{}:app:v1", project.path(file).display());
+        succeed(command(&skopeo).args(["copy", "--quiet", &layout.reference("v1"), &target]));
+        let found = inspect(file);
+        assert_eq!(found["verdict"], "accepted", "{transport}");
+        assert_eq!(found["subject"]["platform"], expected["subject"]["platform"]);
+        assert_eq!(findings(&found), findings(&expected), "{transport}");
+        assert_eq!(found["packages"], expected["packages"], "{transport}");
+    }
+    Ok(())
+}

@@ -43,6 +43,7 @@ cases! {
         skopeo_copies_the_signed_layout_without_changing_its_digest
         skopeo_reads_the_archive_in_both_of_its_formats
         skopeo_unpacks_zstd
+        karat_inspects_what_skopeo_saves_for_engines
         crane_validates_the_archive
         umoci_unpacks_the_signed_layout
         gnu_tar_lists_every_layer_without_a_warning;

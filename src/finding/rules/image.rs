@@ -15,6 +15,18 @@ rules! {
         waivable: false,
     }
 
+    /// An archive that is two images.
+    ARCHIVE_TWO_IMAGES {
+        id: "archive-two-images",
+        title: "an archive that is two images",
+        severity: Critical,
+        rationale: "One tool reads `index.json` and another `manifest.json`: what was inspected is not what is loaded.",
+        remedy: "Have the image saved again, by one tool.",
+        bad: "a manifest.json whose configuration the index does not list",
+        good: "both name the same configuration and layers",
+        waivable: false,
+    }
+
     /// A file of the base replaced.
     BASE_FILE_REPLACED {
         id: "base-file-replaced",
