@@ -89,6 +89,7 @@ fn print(report: &Report, output: &Output) {
         karat::finding::escape::terminal(&report.subject.reference)
     ));
     output.result(&format!("policy    {} {}", report.policy.name, report.policy.digest));
+    output.result(&format!("rules     {} {}", report.rules.version, report.rules.digest));
     output.result(&format!("findings  {}", report.counts()));
     output.document(&report.findings_text(Severity::Info));
 }
