@@ -116,6 +116,10 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     links::check(&mut look, &image.layers);
     layers::check(&mut look, &image.layers);
     path::check_replaced(&mut look, &image.layers);
+    if tree.went_too_far() {
+        let message = "the links of the image lead too far to be followed";
+        look.report(Finding::new(&rules::COULD_NOT_INSPECT, message));
+    }
     Inspected { subject: image, found: look.found }
 }
 

@@ -136,7 +136,14 @@ impl SpoolRoom {
 
     /// Starts an empty spool.
     pub fn writer(&self) -> SpoolWriter<'_> {
-        SpoolWriter { room: self, memory: Vec::new(), file: None, hash: Sha256::new(), size: 0 }
+        let hash = Some(Sha256::new());
+        SpoolWriter { room: self, memory: Vec::new(), file: None, hash, size: 0 }
+    }
+
+    /// Starts an empty spool of bytes whose hash somebody else computes: it is to be ended
+    /// with [`SpoolWriter::finish_hashed`].
+    pub fn writer_of_hashed(&self) -> SpoolWriter<'_> {
+        SpoolWriter { hash: None, ..self.writer() }
     }
 }
 
@@ -145,25 +152,34 @@ pub struct SpoolWriter<'a> {
     room: &'a SpoolRoom,
     memory: Vec<u8>,
     file: Option<File>,
-    hash: Sha256,
+    /// Of what went to the file so far; none when somebody else hashes.
+    hash: Option<Sha256>,
     size: u64,
 }
 
 impl SpoolWriter<'_> {
     /// Ends the copy: from now on it is immutable.
-    pub fn finish(self) -> Spool {
+    pub fn finish(mut self) -> Spool {
+        let hash = self.hash.take().filter(|_| self.file.is_some());
+        let sha256 = hash.map(|hash| Digest::from(<[u8; 32]>::from(hash.finalize())));
+        self.end(sha256)
+    }
+
+    /// Ends the copy of bytes whose hash is known.
+    pub fn finish_hashed(self, sha256: Digest) -> Spool {
+        self.end(Some(sha256))
+    }
+
+    fn end(self, sha256: Option<Digest>) -> Spool {
         let size = self.size;
-        match self.file {
-            Some(file) => Spool {
-                bytes: Bytes::File(Positioned { file, size }),
-                size,
-                sha256: OnceLock::from(Digest::from(<[u8; 32]>::from(self.hash.finalize()))),
-            },
+        let bytes = match self.file {
+            Some(file) => Bytes::File(Positioned { file, size }),
             None => {
                 self.room.used.fetch_add(self.memory.len(), Ordering::Relaxed);
-                Spool { bytes: Bytes::Memory(self.memory), size, sha256: OnceLock::new() }
+                Bytes::Memory(self.memory)
             }
-        }
+        };
+        Spool { bytes, size, sha256: sha256.map(OnceLock::from).unwrap_or_default() }
     }
 }
 
@@ -172,14 +188,18 @@ impl Write for SpoolWriter<'_> {
         if self.file.is_none() && self.memory.len() + bytes.len() > self.room.room_left() {
             let mut spilled = tempfile::tempfile()?;
             spilled.write_all(&self.memory)?;
-            self.hash.update(&self.memory);
+            if let Some(hash) = &mut self.hash {
+                hash.update(&self.memory);
+            }
             self.memory = Vec::new();
             self.file = Some(spilled);
         }
         match &mut self.file {
             Some(file) => {
                 file.write_all(bytes)?;
-                self.hash.update(bytes);
+                if let Some(hash) = &mut self.hash {
+                    hash.update(bytes);
+                }
             }
             None => self.memory.extend_from_slice(bytes),
         }
@@ -288,6 +308,12 @@ impl Content {
     /// Takes a range of a spool, whose hash the caller has computed.
     pub fn part(spool: Arc<Spool>, offset: u64, size: u64, sha256: Digest) -> Self {
         Self { spool, offset, size, sha256: Some(sha256) }
+    }
+
+    /// Moves the range to the same place of another spool: of a layer, the entries are known
+    /// before its last byte is.
+    pub fn set_spool(&mut self, spool: Arc<Spool>) {
+        self.spool = spool;
     }
 
     /// Returns the hash of the bytes.

@@ -249,6 +249,11 @@ impl Rootfs<'_> {
             ) => {
                 return self.fault(span, FaultError::NoFolder { path: path.to_string(), parent });
             }
+            // The base is pinned, and its links are few.
+            Err(Unresolved::TooFar) => {
+                let parent = crate::image::shown(wanted);
+                return self.fault(span, FaultError::NoFolder { path: path.to_string(), parent });
+            }
         };
         let is_folder_of_base = match self.base.resolve(&resolved) {
             Ok(at) => self.base.has_folder(&at),

@@ -61,9 +61,12 @@ impl Shebang {
         if interpreter.is_empty() {
             return Err(Refusal::NoInterpreter);
         }
-        // A NUL ends the line, too: what is behind it is no argument.
+        // The kernel takes blanks off the end of the line or of a full buffer. A NUL ends the
+        // line, too: what is behind it is no argument, and blanks before it stay.
+        let whole = newline.is_some_and(|end| !rest[..end].contains(&0)) || head.len() == HEAD;
+        let behind = if whole { trim_end(behind) } else { behind };
         let behind = behind.split(|byte| *byte == 0).next().unwrap_or_default();
-        let argument = Some(trim_end(trim_start(behind))).filter(|argument| !argument.is_empty());
+        let argument = Some(trim_start(behind)).filter(|argument| !argument.is_empty());
         let last = argument.unwrap_or(interpreter);
         let carriage_return = newline.is_some() && last.ends_with(b"\r");
         Ok(Some(Self {
@@ -256,6 +259,18 @@ mod tests {
         assert_eq!(parse(&cut).1.unwrap().len(), HEAD - 1 - 10);
         let last = [b"#!/".as_slice(), &[b'a'; 251], b" -x\n"].concat();
         assert_eq!((parse(&last).0.len(), parse(&last).1), (252, None));
+    }
+
+    #[test]
+    fn blanks_behind_the_argument_stay_where_no_line_ends() {
+        for (head, argument) in [
+            ("#!/bin/sh -x \t\n", "-x"),
+            ("#!/bin/sh -x \t", "-x \t"),
+            ("#!/bin/sh -x \0\n", "-x "),
+            ("#!/bin/sh -x \0", "-x "),
+        ] {
+            assert_eq!(parse(head.as_bytes()).1.as_deref(), Some(argument), "{head:?}");
+        }
         let whole = [b"#!/".as_slice(), &[b'a'; 252], b"\n"].concat();
         assert_eq!(parse(&whole).0.len(), 253);
     }

@@ -6,10 +6,11 @@ use crate::archive::tar_walk::{self, Member};
 use crate::archive::{Compression, Error, Limits};
 use crate::finding::{Rule, escape, rules};
 use crate::oci::{DiffId, Digest, MediaType};
-use crate::store::{Content, SpoolRoom};
+use crate::store::{Content, Spool, SpoolRoom};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -73,15 +74,21 @@ pub fn compression(media_type: &MediaType) -> Option<Compression> {
     known.into_iter().find(|(known, _)| known == media_type).map(|(_, compression)| compression)
 }
 
-/// Reads a layer in one pass: decompressed, hashed, walked strictly, and copied into
-/// a spool from which its files can be read again. Nothing is unpacked.
+/// How much is unpacked at a time, and how many pieces may wait for whoever walks them.
+const PIECE: usize = 256 << 10;
+const WAITING: usize = 4;
+
+/// Reads a layer in one pass: decompressed and hashed by one thread, walked strictly by
+/// another, and copied into a spool from which its files can be read again. Nothing is
+/// unpacked.
 ///
 /// # Errors
 /// When the archive cannot be read to its end, is ambiguous, names entries outside the
-/// root, or its uncompressed bytes are not those of `expected`.
+/// root, or its uncompressed bytes are not those of `expected`. The first fault of the
+/// stream is reported, however far ahead the other thread was.
 pub fn layer(
     room: &SpoolRoom,
-    blob: impl Read,
+    blob: impl Read + Send,
     media_type: &MediaType,
     expected: Option<DiffId>,
     limits: &Limits,
@@ -89,13 +96,74 @@ pub fn layer(
 ) -> Result<Layer, LayerError> {
     let compression =
         compression(media_type).ok_or_else(|| LayerError::MediaType(media_type.clone()))?;
-    let mut reader = LayerReader::new(blob, compression, limits)?;
-    let mut spool = room.writer();
-    let mut found = Vec::new();
-    let tee = Tee { reader: &mut reader, copy: &mut spool };
-    tar_walk::walk::<_, LayerError>(tee, limits, &mut |member, data| {
+    let reader = LayerReader::new(blob, compression, limits)?;
+    let mut copy = room.writer_of_hashed();
+    let (mut entries, sha256) = std::thread::scope(|scope| {
+        let (full, pieces) = sync_channel(WAITING);
+        let (empty, used) = sync_channel(WAITING + 2);
+        let unpacking = scope.spawn(move || unpack(reader, &full, &used));
+        let ahead =
+            Ahead { pieces, empty, copy: &mut copy, piece: Vec::new(), position: 0, failed: false };
+        // The walk ends with the stream, or drops it, which ends the other thread.
+        let entries = entries(ahead, limits)?;
+        match unpacking.join() {
+            Ok(Some(sha256)) => Ok::<_, LayerError>((entries, sha256)),
+            // It stops early only when nobody takes its pieces.
+            Ok(None) => Err(Error::Io(io::ErrorKind::UnexpectedEof.into()).into()),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    let diff_id = DiffId::from(*sha256.bytes());
+    if let Some(expected) = expected.filter(|expected| *expected != diff_id) {
+        return Err(LayerError::DiffId { expected, found: diff_id });
+    }
+    let spool = Arc::new(copy.finish_hashed(sha256));
+    for entry in &mut entries {
+        if let Kind::File(content) = &mut entry.kind {
+            content.set_spool(spool.clone());
+        }
+    }
+    Ok(Layer { origin, diff_id: Some(diff_id), entries })
+}
+
+/// Sends the uncompressed bytes in pieces, then the error that ended them, if one did.
+/// Returns the hash of all; none when they were not read to their end.
+fn unpack<R: Read>(
+    mut reader: LayerReader<R>,
+    full: &SyncSender<io::Result<Vec<u8>>>,
+    used: &Receiver<Vec<u8>>,
+) -> Option<Digest> {
+    let mut hash = Sha256::new();
+    loop {
+        let mut piece = used.try_recv().unwrap_or_default();
+        piece.clear();
+        let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        hash.update(&piece);
+        let ends = read.is_err() || piece.len() < PIECE;
+        if !piece.is_empty() && full.send(Ok(piece)).is_err() {
+            return None;
+        }
+        let error = match read {
+            Ok(_) if !ends => continue,
+            Ok(_) => reader.finish().err().map(io::Error::from),
+            Err(error) => Some(error),
+        };
+        let Some(error) = error else {
+            return Some(Digest::from(<[u8; 32]>::from(hash.finalize())));
+        };
+        let _ = full.send(Err(error));
+        return None;
+    }
+}
+
+/// Walks an archive. The contents of the files are ranges of a spool that is yet to come.
+fn entries(archive: impl Read, limits: &Limits) -> Result<Vec<Entry>, LayerError> {
+    let nothing = Arc::new(Spool::of(Vec::new()));
+    let mut chunk = vec![0; 64 << 10];
+    let mut entries = Vec::new();
+    tar_walk::walk::<_, LayerError>(archive, limits, &mut |member, data| {
         let sha256 = match member.kind {
-            tar_walk::Kind::File => hash(data).map_err(Error::from)?,
+            tar_walk::Kind::File => hash(data, &mut chunk).map_err(Error::from)?,
             _ => Digest::of(b""),
         };
         // The root itself is written as `/` by some builders, and is the same for everybody.
@@ -104,27 +172,17 @@ pub fn layer(
         }
         let path =
             normalise(&member.path).ok_or_else(|| LayerError::Escape(member.path.clone()))?;
-        found.push((path, member, sha256));
+        entries.push(entry(path, member, sha256, &nothing)?);
         Ok(())
     })?;
-    reader.finish()?;
-    let spool = Arc::new(spool.finish());
-    let diff_id = DiffId::from(*spool.sha256().bytes());
-    if let Some(expected) = expected.filter(|expected| *expected != diff_id) {
-        return Err(LayerError::DiffId { expected, found: diff_id });
-    }
-    let entries = found
-        .into_iter()
-        .map(|(path, member, sha256)| entry(path, member, sha256, &spool))
-        .collect::<Result<_, _>>()?;
-    Ok(Layer { origin, diff_id: Some(diff_id), entries })
+    Ok(entries)
 }
 
 fn entry(
     path: Vec<u8>,
     member: Member,
     sha256: Digest,
-    spool: &Arc<crate::store::Spool>,
+    spool: &Arc<Spool>,
 ) -> Result<Entry, LayerError> {
     let kind = match member.kind {
         tar_walk::Kind::File => {
@@ -151,11 +209,10 @@ fn entry(
     })
 }
 
-fn hash(data: &mut dyn Read) -> io::Result<Digest> {
+fn hash(data: &mut dyn Read, chunk: &mut [u8]) -> io::Result<Digest> {
     let mut hash = Sha256::new();
-    let mut chunk = vec![0; 64 << 10];
     loop {
-        let count = data.read(&mut chunk)?;
+        let count = data.read(chunk)?;
         if count == 0 {
             return Ok(Digest::from(<[u8; 32]>::from(hash.finalize())));
         }
@@ -182,16 +239,37 @@ fn normalise(path: &[u8]) -> Option<Vec<u8>> {
     Some(normal)
 }
 
-/// Gives what a reader gives, and copies it on the way.
-struct Tee<R, W> {
-    reader: R,
-    copy: W,
+/// The pieces of [`unpack`] as a stream, each copied when it comes.
+struct Ahead<'a, W> {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    /// Where pieces go back to, to be filled again.
+    empty: SyncSender<Vec<u8>>,
+    copy: &'a mut W,
+    piece: Vec<u8>,
+    position: usize,
+    failed: bool,
 }
 
-impl<R: Read, W: Write> Read for Tee<R, W> {
+impl<W: Write> Read for Ahead<'_, W> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buf)?;
-        self.copy.write_all(&buf[..count])?;
+        if self.failed {
+            return Err(io::Error::other("layer stream has already failed"));
+        }
+        if self.position == self.piece.len() {
+            let next = match self.pieces.recv() {
+                Ok(Ok(piece)) => self.copy.write_all(&piece).map(|()| piece),
+                Ok(Err(error)) => Err(error),
+                // The other thread has sent everything.
+                Err(_) => return Ok(0),
+            };
+            self.position = 0;
+            let next = next.inspect_err(|_| self.failed = true)?;
+            let _ = self.empty.try_send(std::mem::replace(&mut self.piece, next));
+        }
+        let rest = &self.piece[self.position..];
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        self.position += count;
         Ok(count)
     }
 }

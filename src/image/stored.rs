@@ -284,9 +284,9 @@ impl Stored {
     pub fn blob(
         &self,
         descriptor: &Descriptor,
-    ) -> Result<VerifiedReader<Box<dyn Read + '_>>, StoredError> {
+    ) -> Result<VerifiedReader<Box<dyn Read + Send + '_>>, StoredError> {
         let digest = &descriptor.digest;
-        let reader: Box<dyn Read> = match &self.place {
+        let reader: Box<dyn Read + Send> = match &self.place {
             Place::Folder(root) => match open_regular(&blob_path(root, digest)) {
                 Ok(file) => Box::new(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {

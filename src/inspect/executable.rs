@@ -301,7 +301,7 @@ fn loading(look: &mut Look<'_>, entry: &Entry, content: &Content, view: &View) {
 /// loader searches is for the base to say.
 fn is_there(look: &Look<'_>, library: &str) -> bool {
     let name = library.rsplit('/').next().unwrap_or(library).as_bytes();
-    look.tree.iter().any(|(path, _)| crate::image::tree::split(path).1 == name)
+    look.tree.holds_name(name)
 }
 
 pub(super) fn machine(platform: &Platform) -> Machine {
