@@ -15,6 +15,7 @@ mod gate_structure;
 mod golden;
 mod help;
 mod hostile;
+mod nested;
 mod policy;
 mod reports;
 mod reproducible;
