@@ -111,6 +111,17 @@ impl<'a> RawHeader<'a> {
         Ok((major, minor))
     }
 
+    /// Checks all fields, of a header of which only the size counts.
+    pub(super) fn check(&self) -> Result<(), Ambiguity> {
+        self.path()?;
+        self.link()?;
+        self.mode()?;
+        self.uid()?;
+        self.gid()?;
+        self.mtime()?;
+        self.device().map(drop)
+    }
+
     fn optional(&self, range: Range<usize>, field: &'static str) -> Result<u64, Ambiguity> {
         let value = number(&self.block[range]).ok_or(Ambiguity::Number { field })?;
         Ok(value.unwrap_or(0))

@@ -84,6 +84,8 @@ impl Records {
             b"uid" => self.uid = Some(decimal(value)?),
             b"gid" => self.gid = Some(decimal(value)?),
             b"mtime" => self.mtime = Some(seconds(value)?),
+            // They change nothing here, and Go refuses an archive in which they are no times.
+            b"atime" | b"ctime" => drop(seconds(value)?),
             b"hdrcharset" if !matches!(value, b"ISO-IR 10646 2000 UTF-8" | b"BINARY") => {
                 return Err(Ambiguity::Charset);
             }

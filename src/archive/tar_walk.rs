@@ -239,6 +239,8 @@ impl<'a, R: Read> Walk<'a, R> {
         offset: u64,
     ) -> Result<Vec<u8>, Error> {
         let at = |ambiguity| Error::ambiguous(offset, ambiguity);
+        // Go reads every field of an extension header, and refuses what others never look at.
+        header.check().map_err(at)?;
         let size = header.size().map_err(at)?;
         pending.bytes = pending.bytes.saturating_add(size);
         let limit = self.limits.max_header_bytes;

@@ -232,6 +232,14 @@ fn tar_013_numbers() {
     ];
     for (offset, bytes) in fields {
         refused(&[Block::new(b'0', b"a", 0).put(offset, bytes).done()], "tar-bad-number");
+        // Go reads every field of an extension header too, and refuses the archive.
+        for kind in *b"xgLK" {
+            let extension = Block::new(kind, b"x", 0).put(offset, bytes).done();
+            refused(&[extension, file(b"a")], "tar-bad-number");
+        }
+    }
+    for key in ["atime", "ctime", "mtime"] {
+        refused(&[pax(&[(key, b"now")]), file(b"a")], "tar-malformed-pax");
     }
     // Go takes bad GNU times as a sign that this is a prefix.
     let header = Block::new(b'0', b"sh", 0).gnu().put(345, b"bin");

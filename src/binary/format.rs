@@ -31,9 +31,12 @@ pub enum Format {
 pub enum Archive {
     Gzip,
     Zstd,
+    Xz,
+    Bzip2,
     Zip,
     Tar,
     Ar,
+    Cpio,
     /// One that nothing here unpacks, by its name.
     Other(&'static str),
 }
@@ -163,11 +166,11 @@ fn archive(head: &[u8]) -> Option<Archive> {
         [0x1f, 0x8b, 8, ..] => Archive::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Archive::Zstd,
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Archive::Zip,
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => {
-            Archive::Other("bzip2")
-        }
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Archive::Bzip2,
         _ if starts(b"!<arch>\n") => Archive::Ar,
-        _ if starts(b"\xfd7zXZ\0") => Archive::Other("xz"),
+        _ if starts(b"\xfd7zXZ\0") => Archive::Xz,
+        _ if is_cpio(head) => Archive::Cpio,
+        _ if is_lzma(head) => Archive::Other("lzma"),
         _ if starts(b"7z\xbc\xaf\x27\x1c") => Archive::Other("7z"),
         _ if starts(b"Rar!\x1a\x07") => Archive::Other("rar"),
         _ if starts(b"\x04\x22\x4d\x18") => Archive::Other("lz4"),
@@ -180,6 +183,26 @@ fn archive(head: &[u8]) -> Option<Archive> {
         _ if is_tar(head) => Archive::Tar,
         _ => return None,
     })
+}
+
+/// Says whether a cpio header of the new kind begins here: fields of eight hexadecimal digits.
+fn is_cpio(head: &[u8]) -> bool {
+    let digits = |fields: &[u8]| fields.iter().all(u8::is_ascii_hexdigit);
+    (head.starts_with(b"070701") || head.starts_with(b"070702"))
+        && head.get(6..20).is_some_and(digits)
+}
+
+/// Says whether a stream of the format before xz begins here: the usual properties, a
+/// dictionary of 2^n or 2^n + 2^(n-1) bytes, and a size that is unknown or below 256 GiB.
+fn is_lzma(head: &[u8]) -> bool {
+    let size: Option<[u8; 8]> = at(head, 5);
+    let size = size.map(u64::from_le_bytes);
+    head.first() == Some(&0x5d)
+        && size.is_some_and(|size| size == u64::MAX || size < 1 << 38)
+        && u32_le(head, 1).is_some_and(|dictionary| {
+            let top = dictionary.checked_ilog2().map_or(0, |log| 1_u32 << log);
+            dictionary >= 1 << 12 && (dictionary == top || dictionary == top + top / 2)
+        })
 }
 
 /// Says whether a tar header begins here, by its checksum, which old headers have too.
@@ -202,16 +225,9 @@ fn is_tar(head: &[u8]) -> bool {
 
 fn file_system(head: &[u8]) -> Option<&'static str> {
     let starts = |magic: &[u8]| head.starts_with(magic);
-    // The new kinds of cpio write every field in eight hexadecimal digits, the old in octal.
-    let digits = |hex: bool| {
-        head.get(6..20).is_some_and(|fields| {
-            let fits = |c: &u8| if hex { c.is_ascii_hexdigit() } else { (b'0'..=b'7').contains(c) };
-            fields.iter().all(fits)
-        })
-    };
-    if (starts(b"070701") || starts(b"070702")) && digits(true)
-        || starts(b"070707") && digits(false)
-    {
+    // The old kind of cpio writes its fields in octal digits.
+    let octal = |fields: &[u8]| fields.iter().all(|c| (b'0'..=b'7').contains(c));
+    if starts(b"070707") && head.get(6..20).is_some_and(octal) {
         return Some("a cpio archive");
     }
     if (starts(b"hsqs") || starts(b"sqsh"))
@@ -301,6 +317,7 @@ mod tests {
             b"YARB is a word",
             b"FOR1 is another",
             b"dex\nis a line",
+            b"]\0\0 and more, which is no stream",
             b"07070 and more",
             b"070701 is a number",
             b"BZh is no stream",
@@ -326,7 +343,7 @@ mod tests {
             placed(&[(1024, &[0xe2, 0xe1, 0xf5, 0xe0])]),
             ext,
             placed(&[(32_769, b"CD001")]),
-            b"070701000000010000000200000003".to_vec(),
+            b"070707000001000002000003000004".to_vec(),
         ] {
             assert!(matches!(of(&bytes), Some(Format::FileSystem(_))), "{:?}", of(&bytes));
         }
@@ -340,8 +357,13 @@ mod tests {
             (b"\x28\xb5\x2f\xfd", Archive::Zstd),
             (b"PK\x03\x04", Archive::Zip),
             (b"!<arch>\n", Archive::Ar),
-            (b"\xfd7zXZ\0", Archive::Other("xz")),
-            (b"BZh91AY&SY", Archive::Other("bzip2")),
+            (b"\xfd7zXZ\0", Archive::Xz),
+            (b"BZh91AY&SY", Archive::Bzip2),
+            (b"070701000000010000000200000003", Archive::Cpio),
+            (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff", Archive::Other("lzma")),
+            (b"7z\xbc\xaf\x27\x1c", Archive::Other("7z")),
+            (b"Rar!\x1a\x07", Archive::Other("rar")),
+            (b"\x1f\x9d", Archive::Other("compress")),
         ] {
             assert_eq!(of(bytes), Some(Format::Archive(archive)));
         }

@@ -1,18 +1,24 @@
 //! Rules about archives inside the image: their members are looked at like files.
 //!
 //! Bounded in every direction: how deep archives lie in archives, how many members and
-//! how many bytes of one image are unpacked, and how far a stream may grow.
+//! how many bytes of one image are unpacked, how far a stream may grow, and what a decoder
+//! may keep in memory. Nothing is unpacked to a path: a member is bytes with a name.
+
+mod cpio;
+mod plain;
+mod stream;
+mod zip;
 
 use super::{Declared, Look};
-use crate::archive::reader::LayerReader;
-use crate::archive::{Compression, Error, LimitExceeded, Limits, tar_walk};
+use crate::archive::{Error, LimitExceeded};
+use crate::binary::ReadAt;
 use crate::binary::format::Archive;
-use crate::binary::{ReadAt, Window};
-use crate::finding::{Finding, escape, rules};
+use crate::finding::{Finding, Rule, escape, rules};
 use crate::image::{Entry, Kind};
-use crate::store::{Content, Cursor, Spool, SpoolError, SpoolRoom};
+use crate::store::{Content, Spool, SpoolError, SpoolRoom};
 use std::io::{self, Read};
 use std::sync::Arc;
+use stream::Packing;
 
 /// How many archives may lie in each other, and how many compressions around them.
 const DEPTH: u8 = 3;
@@ -52,6 +58,8 @@ enum Trouble {
     Archive(Error),
     /// The bytes contradict themselves, or go beyond what is read.
     Damaged(String),
+    /// The bytes break a rule of their own.
+    Broken(&'static Rule, String),
 }
 
 impl From<Error> for Trouble {
@@ -70,6 +78,11 @@ fn damaged(what: &str) -> Trouble {
     Trouble::Damaged(what.to_owned())
 }
 
+/// A stream that grows more than is believable.
+fn bomb(what: &str) -> Trouble {
+    Trouble::Broken(&rules::ARCHIVE_BOMB, format!("{what} grows more than {RATIO}:1"))
+}
+
 /// Looks into an archive, and says whether it was read to its end.
 ///
 /// # Errors
@@ -83,7 +96,7 @@ pub(super) fn check(
 ) -> io::Result<bool> {
     let budget = &mut look.budget;
     let left = match kind {
-        Archive::Gzip | Archive::Zstd => &mut budget.compressions,
+        _ if stream::is_one(kind) => &mut budget.compressions,
         _ => &mut budget.archives,
     };
     let Some(less) = left.checked_sub(1) else {
@@ -92,10 +105,13 @@ pub(super) fn check(
         return Ok(false);
     };
     let before = std::mem::replace(left, less);
-    let mut inside = Inside { look, entry, content, declared, skipped: Vec::new() };
+    let mut inside = Inside { look, entry, content, declared, skipped: Vec::new(), loose: false };
     let read = match kind {
-        Archive::Gzip => inside.stream(Compression::Gzip),
-        Archive::Zstd => inside.stream(Compression::Zstd),
+        Archive::Gzip => inside.stream(Packing::Gzip),
+        Archive::Zstd => inside.stream(Packing::Zstd),
+        Archive::Xz => inside.stream(Packing::Xz),
+        Archive::Bzip2 => inside.stream(Packing::Bzip2),
+        Archive::Cpio => inside.cpio(),
         Archive::Tar => inside.tar(),
         Archive::Zip => inside.zip(),
         Archive::Ar => inside.ar(),
@@ -104,25 +120,30 @@ pub(super) fn check(
             Ok(())
         }
     };
-    let skipped = inside.skipped;
+    let (skipped, loose) = (inside.skipped, inside.loose);
     match kind {
-        Archive::Gzip | Archive::Zstd => look.budget.compressions = before,
+        _ if stream::is_one(kind) => look.budget.compressions = before,
         _ => look.budget.archives = before,
     }
-    let whole = read.is_ok() && skipped.is_empty();
+    let whole = read.is_ok() && skipped.is_empty() && !loose;
     if let Some(first) = skipped.first() {
         let finding = Finding::new(&rules::ARCHIVE_NOT_INSPECTED, first.clone());
         look.report_file(entry, content, finding);
     }
-    let why = match read {
+    let unreadable = "an archive that could not be read to its end";
+    let (rule, what, why) = match read {
         Ok(()) => return Ok(whole),
         Err(Trouble::Archive(Error::Io(error))) => return Err(error),
-        Err(Trouble::Archive(error)) => error.to_string(),
-        Err(Trouble::Damaged(why)) => why,
+        Err(Trouble::Archive(error)) => match error.rule() {
+            Some(rule) if rule.id == rules::LAYER_BOMB.id => {
+                (&rules::ARCHIVE_BOMB, rules::ARCHIVE_BOMB.title, error.to_string())
+            }
+            _ => (&rules::ARCHIVE_UNREADABLE, unreadable, error.to_string()),
+        },
+        Err(Trouble::Damaged(why)) => (&rules::ARCHIVE_UNREADABLE, unreadable, why),
+        Err(Trouble::Broken(rule, why)) => (rule, rule.title, why),
     };
-    let finding =
-        Finding::new(&rules::ARCHIVE_UNREADABLE, "this archive could not be read to its end")
-            .because([escape::terminal(&why)]);
+    let finding = Finding::new(rule, format!("this is {what}")).because([escape::terminal(&why)]);
     look.report_file(entry, content, finding);
     Ok(false)
 }
@@ -135,6 +156,8 @@ struct Inside<'l, 'a, 'e> {
     declared: Option<Option<&'e Declared>>,
     /// Why members were not looked at; the first few reasons.
     skipped: Vec<String>,
+    /// Whether there are bytes that belong to no member.
+    loose: bool,
 }
 
 impl Inside<'_, '_, '_> {
@@ -191,183 +214,26 @@ impl Inside<'_, '_, '_> {
         Ok(size)
     }
 
-    fn stream(&mut self, compression: Compression) -> Result<(), Trouble> {
-        let limits = Limits {
-            max_uncompressed: self.look.budget.bytes,
-            max_ratio: RATIO as u32,
-            ratio_grace: RATIO_GRACE,
-            max_window_log: WINDOW_LOG,
-            ..Limits::default()
-        };
-        let mut reader = LayerReader::new(self.content.reader(), compression, &limits)?;
-        self.member(None, 0, &mut reader)?;
-        reader.finish()?;
-        Ok(())
-    }
-
-    fn tar(&mut self) -> Result<(), Trouble> {
-        let limits = Limits {
-            max_entries: self.look.budget.members,
-            max_file: self.look.budget.bytes,
-            ..Limits::default()
-        };
-        let content = self.content;
-        let mut visit = |member: tar_walk::Member, data: &mut dyn Read| -> Result<(), Trouble> {
-            if member.kind == tar_walk::Kind::File {
-                self.member(Some(&member.path), member.mode, data)?;
-            }
-            Ok(())
-        };
-        tar_walk::walk(content.reader(), &limits, &mut visit)?;
-        Ok(())
-    }
-
     fn skip(&mut self, name: &[u8], why: &str) {
         if self.skipped.is_empty() {
             let name = name.get(..NAME).unwrap_or(name);
             self.skipped.push(format!("{} {why}", escape::bytes(name)));
         }
     }
-
-    /// Reads a zip file by its central directory (PKWARE APPNOTE, 4.3). What the local
-    /// headers say must agree.
-    fn zip(&mut self) -> Result<(), Trouble> {
-        /// The end record with the longest comment.
-        const TAIL: u64 = 22 + 65_535;
-        let content = self.content;
-        let tail_start = content.len().saturating_sub(TAIL);
-        let tail = content.read_vec(tail_start, TAIL as usize)?;
-        let end = memchr::memmem::rfind(&tail, b"PK\x05\x06")
-            .ok_or_else(|| damaged("there is no end of the directory"))?;
-        let record = tail.get(end..).unwrap_or_default();
-        let (count, size, offset) =
-            (number(record, 10, 2)?, number(record, 12, 4)?, number(record, 16, 4)?);
-        if count == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
-            return Err(damaged("it is of the zip64 form, which is not read"));
-        }
-        let end = tail_start + end as u64;
-        let start = end.checked_sub(size).ok_or_else(|| damaged("the directory is too long"))?;
-        let base =
-            start.checked_sub(offset).ok_or_else(|| damaged("the directory is elsewhere"))?;
-        let mut position = start;
-        for _ in 0..count {
-            let header = content.read_vec(position, 46)?;
-            if !header.starts_with(b"PK\x01\x02") {
-                return Err(damaged("the directory is broken"));
-            }
-            let names = number(&header, 28, 2)?;
-            let name = content.read_vec(position + 46, names as usize)?;
-            position += 46 + names + number(&header, 30, 2)? + number(&header, 32, 2)?;
-            let (flags, method) = (number(&header, 8, 2)?, number(&header, 10, 2)?);
-            let (packed, plain) = (number(&header, 20, 4)?, number(&header, 24, 4)?);
-            let local = base + number(&header, 42, 4)?;
-            let mode = (number(&header, 38, 4)? >> 16) as u32;
-            if packed == 0xffff_ffff || plain == 0xffff_ffff {
-                return Err(damaged("it is of the zip64 form, which is not read"));
-            }
-            let header = content.read_vec(local, 30)?;
-            if !header.starts_with(b"PK\x03\x04") || number(&header, 26, 2)? != names {
-                return Err(damaged("the directory names a member that is not there"));
-            }
-            if content.read_vec(local + 30, names as usize)? != name {
-                return Err(damaged("a member has two names"));
-            }
-            let data = local + 30 + names + number(&header, 28, 2)?;
-            if data.saturating_add(packed) > content.len() {
-                return Err(damaged("a member ends behind the file"));
-            }
-            if name.ends_with(b"/") && plain == 0 {
-                continue;
-            }
-            if flags & 1 != 0 {
-                self.skip(&name, "is encrypted");
-                continue;
-            }
-            let window = Window::new(content, data..data + packed);
-            let read = match method {
-                0 => self.member(Some(&name), mode, &mut Cursor::new(&window))?,
-                8 => {
-                    let most = packed.saturating_mul(RATIO).max(RATIO_GRACE);
-                    let decoder = flate2::read::DeflateDecoder::new(Cursor::new(&window));
-                    let read = self
-                        .member(Some(&name), mode, &mut decoder.take(most + 1))
-                        .map_err(corrupt)?;
-                    if read > most {
-                        return Err(damaged("a member grows too much"));
-                    }
-                    read
-                }
-                _ => {
-                    self.skip(&name, "is compressed in a way that karat does not know");
-                    continue;
-                }
-            };
-            if read != plain {
-                return Err(damaged("a member has another size than it says"));
-            }
-        }
-        if position != end {
-            return Err(damaged("the directory ends elsewhere than it says"));
-        }
-        Ok(())
-    }
-
-    /// Reads an ar archive, as of static libraries and Debian packages.
-    fn ar(&mut self) -> Result<(), Trouble> {
-        let content = self.content;
-        let mut position = 8;
-        let mut is_package = false;
-        while position < content.len() {
-            let header = content.read_vec(position, 60)?;
-            let text = |range: std::ops::Range<usize>| {
-                let field = header.get(range).unwrap_or_default();
-                String::from_utf8_lossy(field).trim().to_owned()
-            };
-            if header.get(58..60) != Some(b"`\n") {
-                return Err(damaged("a header of a member is broken"));
-            }
-            let size: u64 = text(48..58).parse().map_err(|_| damaged("a size is no number"))?;
-            let mode = u32::from_str_radix(&text(40..48), 8).unwrap_or(0);
-            let name = text(0..16);
-            is_package |= name.starts_with("debian-binary");
-            // The names of BSD stand before the data.
-            let before: u64 = name.strip_prefix("#1/").and_then(|n| n.parse().ok()).unwrap_or(0);
-            let start = position + 60;
-            let end = start.checked_add(size).filter(|end| *end <= content.len());
-            let end = end.ok_or_else(|| damaged("a member ends behind the archive"))?;
-            let window = Window::new(content, start.saturating_add(before)..end);
-            let shown = name.trim_end_matches('/').to_owned();
-            if !shown.is_empty() && shown != "/SYM64" {
-                self.member(Some(shown.as_bytes()), mode, &mut Cursor::new(&window))?;
-            }
-            position = end + size % 2;
-        }
-        if !is_package {
-            let finding = Finding::new(&rules::FOREIGN_EXECUTABLE, "this is a static library");
-            self.look.report_file(self.entry, content, finding);
-        }
-        Ok(())
-    }
 }
 
-/// Tells a broken stream from a medium that fails: the decoder reports both as input errors.
+/// Tells a broken stream from a medium that fails: the decoders report both as input errors,
+/// and only those of the medium come from the operating system.
 fn corrupt(trouble: Trouble) -> Trouble {
     match trouble {
-        Trouble::Archive(Error::Io(error))
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput
-                    | io::ErrorKind::InvalidData
-                    | io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            Trouble::Damaged(format!("a member cannot be unpacked: {error}"))
+        Trouble::Archive(Error::Io(error)) if error.raw_os_error().is_none() => {
+            Trouble::Damaged(format!("it cannot be unpacked: {error}"))
         }
         other => other,
     }
 }
 
-/// Reads a number of two or four bytes, little endian.
+/// Reads a number of two, four or eight bytes, little endian.
 fn number(bytes: &[u8], at: usize, size: usize) -> Result<u64, Trouble> {
     let field = at.checked_add(size).and_then(|end| bytes.get(at..end));
     let field = field.ok_or_else(|| damaged("a header is cut off"))?;

@@ -32,6 +32,8 @@ pub enum InspectError {
     Unsupported(Reference),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    #[error("the folder `{0}` is empty")]
+    Empty(String),
     #[error("`{path}` is neither a file nor a folder")]
     Special { path: String },
     #[error("`{path}`: {error}")]
@@ -202,6 +204,10 @@ fn whole(reference: &Reference, terms: &Terms<'_>, reports: Vec<Report>) -> Repo
 /// Inspects a folder as if it were the file system of an image without a configuration.
 fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Report, InspectError> {
     let layer = match folder::read(path, &SpoolRoom::default(), &Limits::default()) {
+        // To accept nothing would hide a mistyped name.
+        Ok(layer) if layer.entries.is_empty() => {
+            return Err(InspectError::Empty(path.display().to_string()));
+        }
         Ok(layer) => layer,
         Err(FolderError::Limit(limit)) => {
             let finding = Finding::new(&rules::COULD_NOT_INSPECT, limit.to_string());

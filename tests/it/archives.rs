@@ -184,3 +184,73 @@ fn entries_without_number_are_refused_in_bounded_time() {
         std::fs::remove_dir_all(project.path("image")).expect("a folder");
     }
 }
+
+/// Names that try to write over the report, in every format that a report has.
+#[test]
+fn names_cannot_forge_a_report_in_any_format() {
+    /// What a name may try: escapes of a terminal in seven and eight bits, line breaks of every
+    /// kind, text from right to left, tags, entities, the end of a CDATA section, workflow
+    /// commands of CI services, quotes of JSON, bytes that are no text.
+    const NAMES: [&[u8]; 12] = [
+        b"a\x1b[2J\x1b]0;owned\x07",
+        "a\u{9b}2J\u{85}b\u{2028}c\u{2029}d".as_bytes(),
+        b"a\rverdict: accepted\n\nverdict: accepted",
+        "a\u{202e}txt.exe\u{2066}\u{200f}".as_bytes(),
+        b"</td><script>alert(1)</script>",
+        b"]]><testcase name=\"forged\"/>",
+        b"&lt;img src=x onerror=alert(1)&gt;",
+        b"::error file=x::forged",
+        b"##[error]forged\n::set-output name=x::y",
+        b"\",\"verdict\":\"accepted\",\"x\":\"",
+        b"\xff\xfe\x80\xc0\xaf",
+        b"a\x7f\x08\x08\x00b",
+    ];
+    let project = Project::new();
+    let path = |name: &[u8]| -> Vec<u8> {
+        let name = name.iter().map(|byte| if *byte == b'/' { b'|' } else { *byte });
+        b"opt/".iter().copied().chain(name.filter(|byte| *byte != 0)).collect()
+    };
+    // Each is found for what it is, and once more in a refusal of the whole layer.
+    let files: Vec<u8> = NAMES.iter().flat_map(|name| file(&path(name), b"#!/bin/sh\n")).collect();
+    let good = [&files[..], &END].concat();
+    let bad = [&files[..], &file(&path(NAMES[2]), b"x"), &END].concat();
+    for tar in [good, bad] {
+        let layer = [Layer { blob: tar.clone(), media_type: TAR, tar }];
+        write(&project, "image", &layer, config(&layer).to_string().as_bytes());
+        for format in ["text", "json", "sarif", "junit", "html"] {
+            let output = project.run(&format!("inspect oci:image --format {format}")).exits(1);
+            for text in [&output.stdout, &output.stderr] {
+                let seen = text.chars().find(|c| match c {
+                    '\n' => false,
+                    '\u{80}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+                    '\u{2066}'..='\u{2069}' | '\u{feff}' => true,
+                    c => c.is_ascii_control(),
+                });
+                assert_eq!(seen, None, "{format}");
+                let forged =
+                    ["verdict: accepted", "::error", "::set-output", "##[error]", "accepted"];
+                let line = text
+                    .lines()
+                    .find(|line| forged.iter().any(|start| line.trim_start().starts_with(start)));
+                assert_eq!(line, None, "{format}");
+            }
+            match format {
+                "json" => assert_eq!(output.json()["verdict"], "rejected"),
+                "sarif" => assert_eq!(output.json()["version"], "2.1.0"),
+                "junit" => {
+                    let document = roxmltree::Document::parse(&output.stdout).expect("XML");
+                    let forged = |node: &roxmltree::Node<'_, '_>| {
+                        node.attribute("name").is_some_and(|name| name == "forged")
+                    };
+                    assert_eq!(document.descendants().filter(forged).count(), 0);
+                }
+                "html" => {
+                    let lower = output.stdout.to_lowercase();
+                    assert!(!lower.contains("<script>alert") && !lower.contains("<img"), "{lower}");
+                }
+                _ => {}
+            }
+        }
+        std::fs::remove_dir_all(project.path("image")).expect("a folder");
+    }
+}

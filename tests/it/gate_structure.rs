@@ -149,7 +149,7 @@ fn file_systems_are_found_among_data() {
         placed(4096, &[(1024, &[0xe2, 0xe1, 0xf5, 0xe0])]),
         placed(4096, &[(1080, &[0x53, 0xef]), (1024, &[9]), (1048, &[2]), (1100, &[1])]),
         placed(40_000, &[(32_769, b"CD001")]),
-        b"0707010000000100000002000000030000".to_vec(),
+        b"0707070000010000020000030000040000".to_vec(),
     ] {
         assert_eq!(found(&data(&bad)), ["filesystem-image"]);
     }
@@ -257,17 +257,13 @@ fn archives_that_cannot_be_read_are_found() {
     }
     let tar = tar_of(&[("a", &noise(2000))]);
     let zip = zip_of("a", b"text", true, 0);
-    let mut renamed = zip.clone();
-    renamed[30] = b'b';
     for (bad, what) in [
         (whole[..2000].to_vec(), "a gzip file that ends in the middle"),
         ([&whole[..], b"more"].concat(), "bytes behind a gzip file"),
-        (gzip(&vec![0; 40 << 20]), "a bomb"),
         (deep, "archives four deep"),
         (layers, "gzip four deep"),
         (tar[..1000].to_vec(), "a tar that ends in the middle"),
         (zip[..zip.len() - 30].to_vec(), "a zip without its end"),
-        (renamed, "a member with two names"),
         ([&zip[..4], b" and nothing"].concat(), "a zip of nothing"),
     ] {
         assert_eq!(found(&data(&bad)), ["archive-unreadable"], "{what}");
@@ -279,10 +275,10 @@ fn archives_that_cannot_be_read_are_found() {
 #[test]
 fn archives_that_are_not_unpacked_are_warned_of() {
     for bad in [
-        &b"\xfd7zXZ\0\0\x04"[..],
-        b"BZh91AY&SY\0\0",
-        b"7z\xbc\xaf\x27\x1c\0\x04",
+        &b"7z\xbc\xaf\x27\x1c\0\x04"[..],
         b"Rar!\x1a\x07\x01\0",
+        b"\x1f\x9d\x90an old compression",
+        b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff",
         &zip_of("secret", b"text", false, 1),
     ] {
         let report = data(bad);

@@ -191,7 +191,7 @@ fn a_folder_is_inspected_as_a_file_system() {
     let found = project.run("inspect root --format json --exit-zero").exits(0).json();
     assert!(!found.to_string().contains("passwd"), "{found}");
     fs::create_dir(project.path("empty")).expect("a folder");
-    project.done("inspect empty");
+    project.run("inspect empty").exits(2).says(&["the folder `empty` is empty"]);
 }
 
 #[test]

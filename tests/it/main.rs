@@ -16,6 +16,7 @@ mod golden;
 mod help;
 mod hostile;
 mod inputs;
+mod nested;
 mod policy;
 mod reports;
 mod reproducible;
