@@ -130,6 +130,13 @@ pub(super) fn check(look: &mut Look<'_>, entry: &Entry, origin: Origin) {
         );
     }
     let name = String::from_utf8_lossy(tree::split(&entry.path).1).to_lowercase();
+    if !name.is_ascii() && !matches!(entry.kind, Kind::Directory) {
+        let plain: String = name.chars().map(plain).collect();
+        if NAMES.contains(&stem(&plain)) {
+            let message = format!("the name looks like `{plain}`, and is written otherwise");
+            look.report(Finding::new(&rules::PATH_DECEPTIVE, message).at(&at));
+        }
+    }
     if matches!(entry.kind, Kind::Directory) || !NAMES.contains(&stem(&name)) {
         return;
     }
@@ -153,6 +160,46 @@ fn stem(name: &str) -> &str {
         [".real", ".orig", "-static"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     if bare.is_empty() || NAMES.contains(&name) { name } else { bare }
+}
+
+/// Returns the Latin letter or digit that a lower-case character looks like, by the table of
+/// confusable characters of Unicode (UTS 39) for the scripts that resemble Latin; itself
+/// otherwise.
+fn plain(c: char) -> char {
+    // Full-width forms, which have the order of ASCII.
+    if let Some(ascii) = u32::from(c).checked_sub(0xFEE0).filter(|c| (0x21..0x7F).contains(c)) {
+        return char::from_u32(ascii).map_or(c, |c| c.to_ascii_lowercase());
+    }
+    match c {
+        '\u{430}' | '\u{3b1}' | '\u{251}' | '\u{237a}' => 'a',
+        '\u{44c}' | '\u{184}' | '\u{185}' => 'b',
+        '\u{441}' | '\u{3f2}' | '\u{1d04}' | '\u{217d}' | '\u{2ca5}' => 'c',
+        '\u{501}' | '\u{217e}' | '\u{146f}' => 'd',
+        '\u{435}' | '\u{450}' | '\u{451}' | '\u{4bd}' | '\u{212e}' => 'e',
+        '\u{192}' | '\u{584}' | '\u{17f}' => 'f',
+        '\u{261}' | '\u{581}' | '\u{1d83}' => 'g',
+        '\u{4bb}' | '\u{570}' | '\u{43d}' => 'h',
+        '\u{456}' | '\u{457}' | '\u{3b9}' | '\u{131}' | '\u{269}' | '\u{2170}' => 'i',
+        '\u{458}' | '\u{3f3}' => 'j',
+        '\u{43a}' | '\u{3ba}' | '\u{138}' => 'k',
+        '\u{4cf}' | '\u{217c}' | '\u{1c0}' | '\u{5c0}' => 'l',
+        '\u{43c}' | '\u{217f}' => 'm',
+        '\u{578}' | '\u{57c}' | '\u{43f}' | '\u{3b7}' => 'n',
+        '\u{43e}' | '\u{3bf}' | '\u{585}' | '\u{3c3}' | '\u{1d0f}' => 'o',
+        '\u{440}' | '\u{3c1}' | '\u{2374}' => 'p',
+        '\u{51b}' | '\u{566}' => 'q',
+        '\u{433}' | '\u{1d26}' | '\u{491}' => 'r',
+        '\u{455}' | '\u{1bd}' | '\u{a731}' => 's',
+        '\u{442}' | '\u{3c4}' => 't',
+        '\u{57d}' | '\u{3c5}' | '\u{446}' | '\u{1d1c}' => 'u',
+        '\u{475}' | '\u{3bd}' | '\u{2174}' | '\u{1d20}' => 'v',
+        '\u{51d}' | '\u{461}' | '\u{561}' | '\u{1d21}' => 'w',
+        '\u{445}' | '\u{3c7}' | '\u{2179}' => 'x',
+        '\u{443}' | '\u{3b3}' | '\u{4af}' | '\u{1d8c}' => 'y',
+        '\u{1d22}' => 'z',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        _ => c,
+    }
 }
 
 /// Says whether a file is named as a shared library: `libc.so.6`, `libssl.so`.
@@ -215,6 +262,22 @@ mod tests {
             ("also", false),
         ] {
             assert_eq!(is_library(name.as_bytes()), library, "{name}");
+        }
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_one() {
+        let all = |name: &str| name.to_lowercase().chars().map(plain).collect::<String>();
+        for (name, looks) in [
+            ("\u{455}h", "sh"),
+            ("b\u{430}sh", "bash"),
+            ("\u{421}URL", "curl"),
+            ("\u{ff53}\u{ff48}", "sh"),
+            ("apt\u{2010}get", "apt-get"),
+            ("\u{3c1}\u{443}thon3", "python3"),
+            ("F\u{151}tan", "f\u{151}tan"),
+        ] {
+            assert_eq!(all(name), looks, "{name}");
         }
     }
 
