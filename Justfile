@@ -29,6 +29,10 @@ gate:
     scripts/make-gate-corpus
     KARAT_REQUIRE_GATE_CORPUS=1 cargo test --test gate
 
+# Measures the fingerprint table against a folder of unpacked packages.
+fingerprints FOLDER:
+    KARAT_FINGERPRINTS={{ absolute_path(FOLDER) }} cargo test --test gate measured
+
 # Runs all that must hold before a change is taken.
 ci:
     bash .ci/run

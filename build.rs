@@ -33,6 +33,10 @@ fn fingerprints(out: &Path) {
         "linked =",
         "only =",
         "name =",
+        "groups =",
+        "  {",
+        "]",
+        "unless =",
     ];
     let mut kept = String::new();
     for line in text.lines().filter(|line| needed.iter().any(|start| line.starts_with(start))) {

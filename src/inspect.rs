@@ -6,13 +6,19 @@
 //! Opens no path and unpacks nothing; every byte that it reads is hostile.
 
 mod access;
+mod applets;
 mod archive;
 mod config;
+#[cfg(test)]
+mod every_rule;
 mod executable;
+mod family;
+mod hardening;
 mod layers;
 mod links;
 mod loader;
 mod lookalike;
+mod multicall;
 mod needles;
 mod path;
 mod places;
@@ -102,6 +108,7 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     look.layers = image.layers.len();
     for (number, layer) in image.layers.iter().enumerate() {
         look.layer = Some(number);
+        look.origin = layer.origin;
         for entry in &layer.entries {
             look.hidden = look.is_hidden(entry);
             look.entry(entry, layer.origin);
@@ -110,6 +117,8 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
     look.layer = None;
     look.hidden = false;
     loader::check_orphans(&mut look);
+    hardening::check_base(&mut look);
+    multicall::check(&mut look);
     let runs = config::check(&mut look, image);
     writable::check(&mut look, &image.config, runs);
     places::check(&mut look, &image.layers, runs);
@@ -169,6 +178,8 @@ struct Look<'a> {
     /// The declared executables by where their paths lead.
     declared: Option<BTreeMap<Vec<u8>, &'a Declared>>,
     layer: Option<usize>,
+    /// Where the layer that is looked at is from.
+    origin: Origin,
     /// The number of layers.
     layers: usize,
     /// Whether a later layer hides what is looked at.
@@ -180,6 +191,8 @@ struct Look<'a> {
     budget: archive::Budget,
     /// The dynamic loaders, and the loaders that programs name.
     loaders: loader::Loaders,
+    /// What the programs of the base have.
+    base_hardening: hardening::Base,
 }
 
 impl<'a> Look<'a> {
@@ -194,12 +207,14 @@ impl<'a> Look<'a> {
             commit: rules.commit.as_deref(),
             declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
             layer: None,
+            origin: Origin::Foreign,
             layers: 0,
             hidden: false,
             found: Vec::new(),
             seen: BTreeSet::new(),
             budget: archive::Budget::default(),
             loaders: loader::Loaders::default(),
+            base_hardening: hardening::Base::default(),
         }
     }
 

@@ -255,9 +255,7 @@ impl From<InspectError> for Failure {
             InspectError::Unsupported(_) => Self::usage(error.to_string())
                 .hint("copy the image to a layout first: `skopeo copy docker://… oci:DIR:TAG`"),
             InspectError::Folder(_) => Self::failed(error.to_string()),
-            InspectError::Special { .. } | InspectError::Empty(_) => {
-                Self::usage(error.to_string())
-            }
+            InspectError::Special { .. } | InspectError::Empty(_) => Self::usage(error.to_string()),
         }
     }
 }

@@ -68,6 +68,12 @@ pub fn is_about_reading(rule: &Rule) -> bool {
     *rule == COULD_NOT_INSPECT || archive::ALL.contains(&rule)
 }
 
+/// Returns the rules about executables and about what is recognised.
+#[cfg(test)]
+pub(crate) fn about_programs() -> impl Iterator<Item = &'static Rule> {
+    [recognised::ALL, elf::ALL].into_iter().flatten().copied()
+}
+
 /// Returns the rule of an id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)

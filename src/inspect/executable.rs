@@ -1,9 +1,10 @@
 //! Rules about executables: what the kernel makes of them, whether they can start in
 //! this image, and what they are.
 
+use super::applets::Applets;
 use super::loader::{self, SectionFacts};
 use super::recognise::{self, Scan};
-use super::{Declared, Look, structure as structure_rules};
+use super::{Declared, Look, hardening, structure as structure_rules};
 use crate::binary::ReadAt;
 use crate::binary::elf::{Kind, Linkage, Machine, Refusal, SectionTable, Segment, View};
 use crate::finding::{Finding, escape, rules};
@@ -74,6 +75,7 @@ pub(super) fn check(
     loader::remember(look, entry, content, &view, !matches!(declared, Some(None)));
     loading(look, entry, content, &view);
     abilities(look, entry, content, &scan);
+    hardening::check(look, entry, content, &view, &scan)?;
     if let Some(Some(Declared { identity: Some(wanted), .. })) = declared {
         let said = recognise::identities(content, &view)?;
         if !said.contains(wanted) {
@@ -103,11 +105,17 @@ pub(super) fn report_known(
     scan: &Scan,
 ) -> io::Result<()> {
     for known in &scan.known {
-        let message = match version(content, &known.tool)? {
-            Some(version) => format!("this is {} {version}, {}", known.tool, known.rule.title),
+        let applets = Applets::read(content, &known.tool)?;
+        let message = match &applets {
+            _ if known.is_family => format!("this is {}", known.tool),
+            Some(applets) => format!("this is {}, {}", applets.what, known.rule.title),
             None => format!("this is {}, {}", known.tool, known.rule.title),
         };
-        let finding = Finding::new(known.rule, message).because(known.evidence.iter().cloned());
+        let mut finding = Finding::new(known.rule, message).because(known.evidence.iter().cloned());
+        if let Some(applets) = applets.filter(|applets| !applets.notable.is_empty()) {
+            let notable = applets.notable.join(", ");
+            finding.evidence.push(format!("among the applets: {notable}"));
+        }
         look.report_file(entry, content, finding);
     }
     Ok(())
@@ -121,23 +129,6 @@ fn abilities(look: &mut Look<'_>, entry: &Entry, content: &Content, scan: &Scan)
                 .because(evidence);
         look.report_file(entry, content, finding);
     }
-}
-
-/// Reads the version that BusyBox and Toybox carry beside their name.
-fn version(content: &Content, tool: &str) -> io::Result<Option<String>> {
-    let banner: &[u8] = match tool {
-        "busybox" => b"BusyBox v",
-        "toybox" => b"toybox ",
-        _ => return Ok(None),
-    };
-    let bytes = content.read_vec(0, 8 << 20)?;
-    let start = memchr::memmem::find_iter(&bytes, banner).map(|at| at + banner.len());
-    let version = |at: usize| {
-        let rest = &bytes[at..bytes.len().min(at + 20)];
-        let end = rest.iter().position(|c| !c.is_ascii_digit() && *c != b'.')?;
-        (end >= 3).then(|| String::from_utf8_lossy(&rest[..end]).into_owned())
-    };
-    Ok(start.filter_map(version).next())
 }
 
 fn structure(

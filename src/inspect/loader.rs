@@ -4,8 +4,8 @@
 use super::Look;
 use crate::binary::ReadAt as _;
 use crate::binary::elf::{Dynamic, Kind, Linkage, SectionTable, Segment, View};
-use crate::finding::{FileFacts, Finding, Rule, escape, rules};
-use crate::image::{Entry, tree};
+use crate::finding::{FileFacts, Finding, Rule, Severity, escape, rules};
+use crate::image::{Entry, Origin, tree};
 use crate::store::Content;
 use std::collections::BTreeSet;
 use std::io;
@@ -35,6 +35,8 @@ pub(super) struct Loaders {
 struct Loader {
     path: Vec<u8>,
     layer: Option<usize>,
+    /// Whether it is part of a pinned base.
+    is_of_base: bool,
     file: FileFacts,
 }
 
@@ -212,7 +214,8 @@ pub(super) fn remember(
         if look.loaders.there.len() < LOADERS {
             let file = FileFacts { sha256: content.sha256(), size: content.len() };
             let path = entry.path.clone();
-            look.loaders.there.push(Loader { path, layer: look.layer, file });
+            let is_of_base = look.origin == Origin::Base;
+            look.loaders.there.push(Loader { path, layer: look.layer, is_of_base, file });
         }
         return;
     }
@@ -238,6 +241,12 @@ pub(super) fn check_orphans(look: &mut Look<'_>) {
             &rules::ELF_ORPHAN_LOADER,
             "this is a dynamic loader, and no program of the image names it",
         );
+        // A base with a C library has its loader for the next program; it is pinned, and the
+        // static program beside it is no reason to take another base.
+        if loader.is_of_base {
+            finding.severity = Severity::Info;
+            finding.evidence.push("it is part of the pinned base".to_owned());
+        }
         finding.file = Some(loader.file);
         let finding = finding.at(crate::image::shown(&loader.path));
         look.found.push((loader.layer, finding));

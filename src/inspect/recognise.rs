@@ -9,12 +9,15 @@
 //! found at any place of a file: other executables, as they are or as base64, and the
 //! marks of what a program can do.
 
+use super::family::{self, Family};
+use super::hardening::{self, Marks};
 use super::needles::{Needles, SHORTEST};
 use crate::binary::elf::{Linkage, View};
 use crate::binary::go::{self, BuildInfo};
 use crate::binary::{ReadAt, rust};
 use crate::finding::{Rule, rules};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::sync::LazyLock;
 
@@ -42,6 +45,8 @@ pub(super) struct Scan {
     pub(super) encoded: Vec<u64>,
     /// What says that the program can start others.
     pub(super) starts_programs: Vec<&'static str>,
+    /// What says how the program was compiled.
+    pub(super) marks: Marks,
 }
 
 /// What the code that a language links in to start a program leaves: the marks, all of
@@ -63,11 +68,14 @@ pub(super) struct Recognised {
     pub(super) rule: &'static Rule,
     pub(super) tool: String,
     pub(super) evidence: Vec<String>,
+    /// Whether only its kind is known; `tool` says it in words then.
+    pub(super) is_family: bool,
 }
 
 #[derive(Deserialize)]
 struct Table {
     fingerprint: Vec<Fingerprint>,
+    family: Vec<Family>,
     needed: Vec<Prefix>,
     go_package: Vec<Prefix>,
     rust_crate: Vec<Crate>,
@@ -130,11 +138,20 @@ struct Recogniser {
     needles: Needles,
     /// Each fingerprint with the numbers of its strings.
     fingerprints: Vec<(Fingerprint, Vec<usize>)>,
+    families: Vec<family::Numbered>,
     needed: Vec<Prefix>,
     go_packages: Vec<Prefix>,
-    /// The numbers of the marks of [`ABILITIES`] and of [`COVERAGE`], in their order.
+    /// The packages that are no fault in a program of another purpose.
+    go_engines: Vec<Prefix>,
+    /// The numbers of the marks of [`ABILITIES`], of [`COVERAGE`] and of
+    /// [`family::HINTS`], in their order.
     abilities: Vec<Vec<usize>>,
     coverage: Vec<usize>,
+    shell_hints: Vec<usize>,
+    /// The numbers of the words of other languages.
+    other_words: Vec<usize>,
+    /// The numbers of the marks of [`hardening`].
+    hardening: [Vec<usize>; 5],
     /// How many marks there are.
     marks: usize,
     rust_crates: Vec<Crate>,
@@ -165,9 +182,34 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
             (fingerprint, numbers)
         })
         .collect();
-    let refused = |prefixes: Vec<Prefix>| {
-        prefixes.into_iter().filter(|one| one.severity == "reject").collect()
+    let of_severity = |prefixes: &mut Vec<Prefix>, severity: &str| {
+        prefixes.extract_if(.., |one| one.severity == severity).collect()
     };
+    // A word of several families is looked for once.
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut number = |text: &str| {
+        *known.entry(text.to_owned()).or_insert_with(|| {
+            strings.push(text.as_bytes().to_vec());
+            strings.len() - 1
+        })
+    };
+    let families = table.family.into_iter();
+    let families = families.map(|one| family::Numbered::new(one, &mut number)).collect();
+    let shell_hints = family::HINTS.iter().map(|text| number(text)).collect();
+    let other_words = family::OTHERS.iter().map(|text| number(text)).collect();
+    let mut all = |marks: &[&[u8]]| -> Vec<usize> {
+        let first = strings.len();
+        strings.extend(marks.iter().map(|mark| mark.to_vec()));
+        (first..strings.len()).collect()
+    };
+    let hardening = [
+        all(&hardening::CANARY),
+        all(&hardening::FORTIFIED),
+        all(&hardening::FORTIFIABLE),
+        all(&hardening::GO),
+        all(&hardening::RUST),
+    ];
+    let (mut needed, mut go_packages) = (table.needed, table.go_package);
     let mut mark = |text: &&str| {
         strings.push(text.replace('|', "").into_bytes());
         strings.len() - 1
@@ -181,8 +223,13 @@ static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         fingerprints,
         abilities,
         coverage,
-        needed: refused(table.needed),
-        go_packages: refused(table.go_package),
+        families,
+        shell_hints,
+        other_words,
+        hardening,
+        needed: of_severity(&mut needed, "reject"),
+        go_engines: of_severity(&mut go_packages, "warn"),
+        go_packages: of_severity(&mut go_packages, "reject"),
         rust_crates: {
             let crates = table.rust_crate.into_iter();
             crates.filter(|one| one.severity == "reject").collect()
@@ -208,7 +255,7 @@ pub(super) fn prepare() {
 /// When the bytes cannot be read.
 pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan> {
     let recogniser = &*RECOGNISER;
-    let mut scan = recogniser.scan(source)?;
+    let (mut scan, found) = recogniser.scan(source)?;
     let Some(view) = view else { return Ok(scan) };
     let recognised = &mut scan.known;
     let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
@@ -236,6 +283,9 @@ pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan>
             }
         }
     }
+    if Only::Program.means(source, view) {
+        recogniser.by_family(source, &found, recognised)?;
+    }
     Ok(scan)
 }
 
@@ -244,12 +294,25 @@ fn lies_below(package: &str, prefix: &str) -> bool {
     package.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Says whether a Go main package belongs to the module of an engine: the module itself, its
+/// `cmd`, or a folder beside the engine's.
+fn is_of_module(package: &str, engine: &str) -> bool {
+    // `go.starlark.net/starlark` is a package; `github.com/dop251/goja` is a module.
+    let module = if engine.matches('/').count() < 2 {
+        engine.split('/').next().unwrap_or(engine)
+    } else {
+        engine
+    };
+    lies_below(package, module)
+}
+
 fn push(recognised: &mut Vec<Recognised>, category: &str, tool: &str, evidence: String) {
     let Some(rule) = of_category(category) else { return };
     match recognised.iter_mut().find(|known| known.rule == rule) {
         Some(known) => known.evidence.push(evidence),
         None => {
-            recognised.push(Recognised { rule, tool: tool.to_owned(), evidence: vec![evidence] })
+            let tool = tool.to_owned();
+            recognised.push(Recognised { rule, tool, evidence: vec![evidence], is_family: false });
         }
     }
 }
@@ -271,6 +334,14 @@ impl Recogniser {
         if let Some(info) = &info
             && let Some(known) =
                 self.go_packages.iter().find(|known| lies_below(&info.path, &known.prefix))
+        {
+            let evidence = format!("its Go main package is {}", info.path);
+            push(recognised, &known.category, &known.prefix, evidence);
+        }
+        // An engine is a part of many programs; the command beside it is the engine itself.
+        if let Some(info) = &info
+            && let Some(known) =
+                self.go_engines.iter().find(|known| is_of_module(&info.path, &known.prefix))
         {
             let evidence = format!("its Go main package is {}", info.path);
             push(recognised, &known.category, &known.prefix, evidence);
@@ -304,7 +375,42 @@ impl Recogniser {
         Ok(())
     }
 
-    fn scan(&self, source: &dyn ReadAt) -> io::Result<Scan> {
+    /// By what the programs of a kind have in common; only where nothing said so before.
+    fn by_family(
+        &self,
+        source: &dyn ReadAt,
+        found: &[bool],
+        recognised: &mut Vec<Recognised>,
+    ) -> io::Result<()> {
+        let mut add = |category: &str, tool: &str, evidence: String| {
+            let Some(rule) = of_category(category) else { return };
+            match recognised.iter_mut().find(|known| known.rule == rule) {
+                Some(known) if known.is_family => known.evidence.push(evidence),
+                Some(_) => {}
+                None => recognised.push(Recognised {
+                    rule,
+                    tool: tool.to_owned(),
+                    evidence: vec![evidence],
+                    is_family: true,
+                }),
+            }
+        };
+        if self.shell_hints.iter().filter(|number| found[**number]).count() >= family::HINTED
+            && !self.other_words.iter().all(|number| found[*number])
+            && let Some(evidence) = family::shell_words(source)?
+        {
+            add("shell", "a shell, by its words", evidence);
+        }
+        for one in &self.families {
+            if let Some(evidence) = one.evidence(found) {
+                add(&one.family.category, &one.family.tool, evidence);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what was found, and which of the strings there are; none of a text.
+    fn scan(&self, source: &dyn ReadAt) -> io::Result<(Scan, Vec<bool>)> {
         let mut scan = Scan::default();
         let mut found = vec![false; self.marks];
         let overlap = self.needles.overlap();
@@ -332,9 +438,13 @@ impl Recogniser {
         scan.executables.retain(|place| *place != 0);
         // No program is without a zero byte: a text that has the marks only speaks of it.
         if is_text {
-            return Ok(scan);
+            found.fill(false);
+            return Ok((scan, found));
         }
         scan.known = self.by_strings(&found);
+        let [canary, fortified, fortifiable, go, rust] =
+            self.hardening.each_ref().map(|numbers| numbers.iter().any(|number| found[*number]));
+        scan.marks = Marks { canary, fortified, fortifiable, go, rust };
         for (numbers, (_, says)) in self.abilities.iter().zip(ABILITIES) {
             if numbers.iter().all(|number| found[*number]) {
                 scan.starts_programs.push(says);
@@ -346,7 +456,7 @@ impl Recogniser {
                 push(&mut scan.known, "sanitizer", "a program that measures coverage", evidence);
             }
         }
-        Ok(scan)
+        Ok((scan, found))
     }
 
     fn by_strings(&self, found: &[bool]) -> Vec<Recognised> {
@@ -375,6 +485,7 @@ impl Recogniser {
                 rule,
                 tool: fingerprint.tool.clone(),
                 evidence: vec![evidence],
+                is_family: false,
             });
         }
         recognised
@@ -447,6 +558,21 @@ pub(super) fn identities(source: &dyn ReadAt, view: &View) -> io::Result<Vec<Str
     Ok(identities)
 }
 
+/// Returns the rule of a category, and bytes that raise it.
+#[cfg(test)]
+pub(super) fn marks_of(category: &str) -> (&'static Rule, Vec<u8>) {
+    let rule = of_category(category).expect("a rule");
+    let fingerprints = RECOGNISER.fingerprints.iter().map(|(known, _)| known);
+    let known = fingerprints
+        .filter(|known| known.encoding == "ascii")
+        .find(|known| known.category == category);
+    let text = match known {
+        Some(known) => known.strings.join("\0"),
+        None => COVERAGE[0].replace('|', ""),
+    };
+    (rule, format!("\0{text}\0").into_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,6 +588,32 @@ mod tests {
             );
         }
         assert!(RECOGNISER.fingerprints.len() >= 177);
+    }
+
+    #[test]
+    fn families_are_known_by_just_enough_and_not_by_less() {
+        for one in &RECOGNISER.families {
+            let name = &one.family.tool;
+            assert!(one.is_sound() && of_category(&one.family.category).is_some(), "{name}");
+            assert!(one.strings().all(|text| text.len() >= SHORTEST), "{name}: a short string");
+            let marks = one.just_enough();
+            let scan = |marks: &[&str]| {
+                let bytes = format!("\0{}\0", marks.join("\0\0\0\0"));
+                let (_, found) = RECOGNISER.scan(&bytes.as_bytes()).unwrap();
+                one.evidence(&found)
+            };
+            assert!(scan(&marks).is_some(), "{name}: {marks:?}");
+            assert_eq!(scan(&marks[1..]), None, "{name}");
+        }
+        assert!(RECOGNISER.families.len() >= 40);
+    }
+
+    #[test]
+    fn engine_of_go_is_told_from_a_program_that_has_one() {
+        assert!(is_of_module("github.com/dop251/goja/goja", "github.com/dop251/goja"));
+        assert!(is_of_module("go.starlark.net/cmd/starlark", "go.starlark.net/starlark"));
+        assert!(!is_of_module("example.com/app", "github.com/dop251/goja"));
+        assert!(!is_of_module("golang.org/x/tools/cmd/goimports", "golang.org/x/crypto/ssh"));
     }
 
     #[test]
@@ -489,20 +641,20 @@ mod tests {
                     CHUNK * (1 + i % 2) + RECOGNISER.needles.overlap() - string.len() / 2 + i * 200;
                 bytes[at..at + string.len()].copy_from_slice(string.as_bytes());
             }
-            let text = RECOGNISER.scan(&bytes.as_slice()).unwrap().known;
+            let text = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
             assert_eq!(text, Vec::new(), "a text only speaks of {tool}");
             bytes[0] = 0;
-            let found = RECOGNISER.scan(&bytes.as_slice()).unwrap().known;
+            let found = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
             assert!(found.iter().any(|one| one.tool == fingerprint.tool), "{tool}: {found:?}");
             let one_short = fingerprint.strings[0].as_bytes();
-            assert_eq!(RECOGNISER.scan(&one_short).unwrap().known, Vec::new());
+            assert_eq!(RECOGNISER.scan(&one_short).unwrap().0.known, Vec::new());
         }
     }
 
     #[test]
     fn karat_does_not_recognise_itself() {
         let itself = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let found = RECOGNISER.scan(&itself.as_slice()).unwrap().known;
+        let found = RECOGNISER.scan(&itself.as_slice()).unwrap().0.known;
         assert_eq!(found, Vec::new());
     }
 
@@ -513,17 +665,17 @@ mod tests {
             bytes[at..at + 4].copy_from_slice(ELF);
         }
         bytes[500..505].copy_from_slice(ENCODED_ELF);
-        let scan = RECOGNISER.scan(&bytes.as_slice()).unwrap();
+        let (scan, _) = RECOGNISER.scan(&bytes.as_slice()).unwrap();
         let second = (CHUNK + RECOGNISER.needles.overlap() - 1) as u64;
         assert_eq!(scan.executables, [CHUNK as u64 - 2, second]);
         assert_eq!(scan.encoded, [500]);
         let many = ELF.repeat(1000);
-        assert_eq!(RECOGNISER.scan(&many.as_slice()).unwrap().executables.len(), PLACES - 1);
+        assert_eq!(RECOGNISER.scan(&many.as_slice()).unwrap().0.executables.len(), PLACES - 1);
     }
 
     #[test]
     fn abilities_are_read_out_of_programs() {
-        let scan = |text: &str| RECOGNISER.scan(&text.as_bytes()).unwrap().starts_programs;
+        let scan = |text: &str| RECOGNISER.scan(&text.as_bytes()).unwrap().0.starts_programs;
         assert_eq!(scan("\0syscall.forkExec\0").len(), 1);
         assert_eq!(scan("\0memfd_create\0 fexecve is long enough").len(), 1);
         assert_eq!(scan("\0memfd_create\0"), Vec::<&str>::new());

@@ -95,7 +95,8 @@ impl Corpus {
     }
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+/// Adds every regular file below a folder.
+pub(crate) fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the corpus") {
         let entry = entry.expect("an entry of the corpus");
         match entry.file_type().expect("its type") {

@@ -12,7 +12,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod corpus;
+mod hardening;
 mod held_out;
+mod measure;
 
 use corpus::{Corpus, Sample};
 use karat::finding::{Finding, Severity};
@@ -41,10 +43,9 @@ struct Threshold {
 }
 
 const THRESHOLDS: [Threshold; 7] = [
-    // One tool of the corpus has a single text of its own: setuidgid.
-    Threshold { variant: "as it is", refused: 99, named: 97 },
-    Threshold { variant: "renamed", refused: 99, named: 97 },
-    Threshold { variant: "stripped", refused: 99, named: 97 },
+    Threshold { variant: "as it is", refused: 100, named: 99 },
+    Threshold { variant: "renamed", refused: 100, named: 99 },
+    Threshold { variant: "stripped", refused: 100, named: 99 },
     Threshold { variant: "no sections", refused: 100, named: 97 },
     Threshold { variant: "packed", refused: 100, named: 0 },
     Threshold { variant: "glued", refused: 100, named: 90 },
@@ -184,11 +185,15 @@ fn variants(sample: &Sample<'_>) -> Vec<(&'static str, String, Vec<u8>)> {
     variants
 }
 
-/// Strips a tool with the machine's own `strip`; none where it cannot.
+/// Strips a tool with the machine's own `strip`, or with the one of the corpus for arm64; none
+/// where neither can.
 fn stripped(sample: &Sample<'_>) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let target = folder.path().join("stripped");
-    let mut strip = Command::new("strip");
+    let mut strip = match sample.place.ends_with("-arm64") {
+        true => Command::new(corpus::folder().join("strip-aarch64")),
+        false => Command::new("strip"),
+    };
     let done = strip.arg("-s").arg("-o").arg(&target).arg(&sample.path).output().ok()?;
     if done.status.success() { std::fs::read(target).ok() } else { None }
 }

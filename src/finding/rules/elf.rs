@@ -1,6 +1,6 @@
 //! Rules about executables and scripts.
 
-use super::Severity::{Critical, High};
+use super::Severity::{Critical, High, Info, Low, Medium};
 
 rules! {
     /// An executable that readers understand differently.
@@ -168,6 +168,78 @@ rules! {
         remedy: "Replace it by a compiled program, or leave it out.",
         bad: "entrypoint.sh",
         good: "a static binary as entrypoint",
+        waivable: true,
+    }
+
+    /// How a program is hardened.
+    HARDENING {
+        id: "hardening",
+        title: "how a program is hardened",
+        severity: Info,
+        rationale: "What the compiler and the linker do against flaws shows in the file; what does not apply to a language, or cannot be seen, is said so.",
+        remedy: "Nothing: this is a fact. What is missing has rules of its own.",
+        bad: "NX: yes; RELRO: none; PIE: no",
+        good: "NX: yes; RELRO: full; PIE: yes; canary: yes; FORTIFY: yes",
+        waivable: true,
+    }
+
+    /// Loader tables that stay writable.
+    ELF_NO_RELRO {
+        id: "elf-no-relro",
+        title: "a program without RELRO",
+        severity: High,
+        rationale: "Whoever can write one word of memory writes the address of a function, and the program calls it.",
+        remedy: "Link with `-Wl,-z,relro,-z,now`; Rust does so unless it is told otherwise.",
+        bad: "no PT_GNU_RELRO in a program of C or Rust",
+        good: "PT_GNU_RELRO and DF_1_NOW",
+        waivable: true,
+    }
+
+    /// Loader tables that stay writable in part.
+    ELF_PARTIAL_RELRO {
+        id: "elf-partial-relro",
+        title: "a program with RELRO in part",
+        severity: Low,
+        rationale: "Addresses of functions that are bound at their first call stay writable.",
+        remedy: "Link with `-Wl,-z,now`.",
+        bad: "PT_GNU_RELRO without DF_BIND_NOW",
+        good: "PT_GNU_RELRO and DF_1_NOW",
+        waivable: true,
+    }
+
+    /// A program at a fixed address.
+    ELF_NOT_PIE {
+        id: "elf-not-pie",
+        title: "a program at a fixed address",
+        severity: Medium,
+        rationale: "An intruder knows where the code lies, and a flaw becomes easier to use.",
+        remedy: "Compile with `-fPIE` and link with `-pie`, or `-static-pie`; Rust does so unless it is told otherwise.",
+        bad: "ET_EXEC from a C compiler",
+        good: "ET_DYN with DF_1_PIE",
+        waivable: true,
+    }
+
+    /// A program whose functions do not guard their stack.
+    ELF_NO_CANARY {
+        id: "elf-no-canary",
+        title: "a program without stack canaries",
+        severity: Medium,
+        rationale: "A buffer that overflows on the stack writes over the address to return to, and nothing notices.",
+        remedy: "Compile with `-fstack-protector-strong`.",
+        bad: "a program of C that does not know __stack_chk_fail",
+        good: "a program of C that imports __stack_chk_fail",
+        waivable: true,
+    }
+
+    /// A program whose calls of the C library are not checked.
+    ELF_NO_FORTIFY {
+        id: "elf-no-fortify",
+        title: "a program without FORTIFY",
+        severity: Low,
+        rationale: "The C library can check the size of many buffers, when the compiler calls the functions that do.",
+        remedy: "Compile with `-O2 -D_FORTIFY_SOURCE=3`.",
+        bad: "memcpy and printf, and no __memcpy_chk and no __printf_chk",
+        good: "__memcpy_chk, __printf_chk",
         waivable: true,
     }
 }

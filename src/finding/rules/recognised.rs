@@ -1,6 +1,6 @@
 //! Rules about tools that are recognised by what they are.
 
-use super::Severity::{Critical, High};
+use super::Severity::{Critical, High, Medium};
 
 rules! {
     /// A command shell.
@@ -252,6 +252,18 @@ rules! {
         remedy: "Build without `-fsanitize`.",
         bad: "-fsanitize=address",
         good: "a release build",
+        waivable: true,
+    }
+
+    /// A program that many names lead to.
+    MANY_NAMES {
+        id: "many-names",
+        title: "a program that many names lead to",
+        severity: Medium,
+        rationale: "A multi-call program does what its name says: one file, and every tool that it brings.",
+        remedy: "Keep the one name that the application uses, or leave the program out.",
+        bad: "cat, ls, sh, vi and wget as links to /usr/bin/box",
+        good: "one name a program",
         waivable: true,
     }
 }
