@@ -14,6 +14,7 @@
 use super::Look;
 use super::recognise::Scan;
 use crate::binary::elf::{Linkage, Machine, Relro, View};
+use crate::binary::go;
 use crate::finding::{Finding, Rule, rules};
 use crate::image::{Entry, Origin};
 use crate::store::Content;
@@ -147,7 +148,10 @@ pub(super) fn check(
         return Ok(());
     }
     let named = view.section(content, ".symtab")?.is_some();
-    let table = Table::of(view, scan.marks, named, branches(content, view)?);
+    // The words alone stand in every program that looks for them, this one too.
+    let mut marks = scan.marks;
+    marks.go = marks.go && go::has_build_info(content, view)?;
+    let table = Table::of(view, marks, named, branches(content, view)?);
     if look.origin == Origin::Base {
         let yes = |state: State| usize::from(matches!(state, State::Yes(_)));
         let base = &mut look.base_hardening;
@@ -194,6 +198,8 @@ impl Table {
         let unseen = Open("unknown (static, stripped)");
         let relro = match view.relro_level() {
             Relro::Full => Yes("full"),
+            // Without a loader nothing is bound late.
+            Relro::Partial if alone => Yes("full"),
             _ if go.is_some() => Open("n/a (Go internal linker)"),
             Relro::Partial => No("partial"),
             Relro::None if hidden && !marks.rust => unseen,
@@ -367,10 +373,13 @@ mod tests {
     #[test]
     fn language_decides_what_is_asked() {
         // Go: a fixed address and no more, as its own linker makes it.
-        let (rows, faults) = table(Writer::executable().loose(b"\xff Go buildinf:\x08\x02"));
+        let (rows, faults) =
+            table(Writer::executable().section(".go.buildinfo", b"\xff Go buildinf:\x08\x02"));
         let go = "n/a (Go internal linker)";
         assert_eq!(values(&rows), ["yes", go, go, go, go]);
         assert_eq!(faults, Vec::<&str>::new());
+        let words = Writer::executable().loose(b"\xff Go buildinf:\x08\x02");
+        assert_eq!(value(&table(words).0, "PIE"), "unknown (static, stripped)");
         // Rust: canary and FORTIFY are not for it; RELRO and PIE are.
         let mut rust = Writer::dynamic_pie().loose(b"\0rust_eh_personality\0memcpy\0");
         assert_eq!(table(rust.clone()).1, ["elf-no-relro"]);
