@@ -9,9 +9,15 @@
 //! | `KARAT_TOOLS` | where `scripts/install-tools` installs; default `~/.cache/karat-tools` |
 //! | `KARAT_CORPORA` | test data of other projects; default `../shared/corpora` |
 
+#[path = "../it/support/archive_cases.rs"]
+#[expect(dead_code, reason = "the command's tests use all of it")]
+mod archive_cases;
+mod gotar;
 mod layout;
 mod platforms;
 mod project;
+#[path = "../it/support/raw_tar.rs"]
+mod raw_tar;
 mod run;
 mod sbom;
 mod schema;
@@ -63,6 +69,11 @@ cases! {
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements
         the_cyclonedx_library_accepts_the_document;
+    gotar:
+        go_lists_the_accepted_layers_of_the_table
+        go_lists_the_layers_that_karat_builds
+        go_lists_generated_archives_alike
+        go_sees_what_a_refused_layer_hides;
     platforms:
         skopeo_picks_each_platform_of_a_go_program
         skopeo_copies_both_platforms

@@ -200,7 +200,7 @@ identity = "cargo:karat"
     }
 
     /// Copies a program's source from `tests/interop/programs`.
-    fn copy(&self, name: &str) {
+    pub(crate) fn copy(&self, name: &str) {
         let from = repository().join("tests/interop/programs").join(name);
         fs::copy(from, self.path(name)).expect(name);
     }
