@@ -19,6 +19,9 @@ const NOTABLE: [&str; 16] = [
     "nsenter", "unshare", "dpkg", "tftp",
 ];
 
+/// The name of a program, what stands before its version, and how its applets are read.
+type Known = (&'static str, &'static [u8], fn(&[u8]) -> BTreeSet<String>);
+
 /// What is known of a multi-call program beyond its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Applets {
@@ -35,7 +38,7 @@ impl Applets {
     /// # Errors
     /// When the bytes cannot be read.
     pub(super) fn read(source: &dyn ReadAt, tool: &str) -> io::Result<Option<Self>> {
-        let (name, banner, names): (_, &[u8], fn(&[u8]) -> BTreeSet<String>) = match tool {
+        let (name, banner, names): Known = match tool {
             "busybox" => ("BusyBox", b"BusyBox v", of_busybox),
             "toybox" => ("Toybox", b"toybox ", of_toybox),
             "uutils-coreutils" => ("uutils coreutils", b"coreutils-", of_uutils),
