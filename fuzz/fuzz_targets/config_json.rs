@@ -31,7 +31,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 Config::parse(&config.to_bytes()).expect("what karat writes it reads"),
                 config
             );
-            let rules = Rules { platform: config.platform().known(), declared: None };
+            let rules = Rules { platform: config.platform().known(), ..Rules::default() };
             let image = Image { config, layers: Vec::new(), annotations: BTreeMap::new() };
             let (_, findings) = inspect::image(&image, &rules).into_parts(&[]);
             assert_shows(&report("image", findings).findings_text(Severity::Info));

@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         layers.push(layer);
     }
     let config = Config::parse(seeds::CONFIG.as_bytes()).expect("the configuration is whole");
-    let rules = Rules { platform: config.platform().known(), declared: None };
+    let rules = Rules { platform: config.platform().known(), ..Rules::default() };
     let image = Image { config, layers, annotations: BTreeMap::new() };
     for (path, node) in image.tree().iter() {
         assert!(

@@ -10,7 +10,7 @@ pub mod seeds;
 pub mod tar;
 
 use karat::finding::Finding;
-use karat::finding::report::{PolicyName, Report, Subject, Verdict};
+use karat::finding::report::{PolicyName, Report, RuleSet, Subject, Verdict};
 use karat::oci::Digest;
 use karat::oci::path::is_invisible;
 use karat::store::{Content, Spool};
@@ -43,7 +43,8 @@ pub fn report(reference: &str, findings: Vec<Finding>) -> Report {
     Report {
         schema: Report::SCHEMA,
         subject: Subject { reference: reference.to_owned(), digest: None, platform: None },
-        policy: PolicyName { name: "fuzz".to_owned(), digest: Digest::of(b"") },
+        policy: PolicyName { name: "fuzz".to_owned(), digest: Digest::of(b""), profile: None },
+        rules: RuleSet { version: 0, digest: Digest::of(b"") },
         verdict: Verdict::Rejected,
         findings,
         packages: Vec::new(),

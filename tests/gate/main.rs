@@ -11,6 +11,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cases;
 mod corpus;
 mod hardening;
 mod held_out;
