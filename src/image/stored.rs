@@ -270,7 +270,8 @@ impl Stored {
         Ok((manifest, config))
     }
 
-    /// Reads a whole image: documents, and every layer to its last byte.
+    /// Reads a whole image: documents, and every layer to its last byte. The limits on entries
+    /// and their names are those of all layers together.
     ///
     /// # Errors
     /// When anything is missing, not what its digest says, or cannot be read in one way only.
@@ -281,16 +282,16 @@ impl Stored {
         limits: &Limits,
     ) -> Result<Image, StoredError> {
         let (manifest, config) = self.documents(descriptor)?;
-        let layers = manifest
-            .layers
-            .iter()
-            .zip(&config.rootfs.diff_ids)
-            .map(|(layer, diff_id)| {
-                let blob = self.blob(layer)?;
-                read::layer(room, blob, &layer.media_type, Some(*diff_id), limits, Origin::Foreign)
-                    .map_err(|error| StoredError::Layer { digest: layer.digest, error })
-            })
-            .collect::<Result<Vec<Layer>, _>>()?;
+        let mut left = limits.clone();
+        let mut layers = Vec::with_capacity(manifest.layers.len());
+        for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+            let blob = self.blob(layer)?;
+            let read =
+                read::layer(room, blob, &layer.media_type, Some(*diff_id), &left, Origin::Foreign)
+                    .map_err(|error| StoredError::Layer { digest: layer.digest, error })?;
+            read::take_off(&mut left, &read);
+            layers.push(read);
+        }
         Ok(Image { config, layers, annotations: manifest.annotations })
     }
 }

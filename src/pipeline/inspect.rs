@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// The largest lone file that is inspected, in bytes.
 const MAX_FILE: u64 = 4 << 30;
 
+/// What the layers of an image keep in memory, in bytes: less than inputs, for their entries
+/// and the window of a zstd layer need room too.
+const LAYERS: usize = 12 << 20;
+
 /// Why nothing could be inspected.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -114,7 +118,7 @@ fn image(
     };
     let mut reports = Vec::new();
     for descriptor in &manifests {
-        let mut one = match stored.read(descriptor, &SpoolRoom::default(), &Limits::default()) {
+        let mut one = match stored.read(descriptor, &SpoolRoom::of(LAYERS), &Limits::default()) {
             Ok(image) => {
                 let platform = image.config.platform().known();
                 let rules = Rules { platform: platform.clone(), declared: None };
