@@ -1,7 +1,7 @@
 //! Images where they are stored: the documents and blobs of an OCI layout in a folder or
 //! in one tar, read with every digest and size checked.
 
-use super::{Image, Layer, Origin, read};
+use super::{Image, Origin, read};
 use crate::archive::verified::VerifiedReader;
 use crate::archive::{Error as ArchiveError, Limits, tar_walk};
 use crate::binary::ReadAt as _;

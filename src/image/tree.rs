@@ -351,7 +351,7 @@ mod tests {
     }
 
     /// Layers applied one entry after another, as the format describes it.
-    fn plainly<'a>(layers: &'a [Layer]) -> std::collections::BTreeMap<&'a [u8], &'a Entry> {
+    fn plainly(layers: &[Layer]) -> std::collections::BTreeMap<&[u8], &Entry> {
         let mut nodes: std::collections::BTreeMap<&[u8], &Entry> = Default::default();
         let is_below = |path: &[u8], folder: &[u8]| {
             let rest = if folder.is_empty() { Some(path) } else { path.strip_prefix(folder) };

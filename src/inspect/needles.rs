@@ -34,6 +34,9 @@ struct Word {
     index: u32,
     /// Where the word stands in it.
     offset: u32,
+    /// A place beside the word, and the byte there: it tells most other bytes apart.
+    probe: u32,
+    byte: u8,
 }
 
 /// The bits of the number of a bucket: there are more buckets than words.
@@ -60,7 +63,10 @@ impl Needles {
                 let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
                 let (place, bit) = bit(word);
                 filter[place] |= bit;
-                words.push(Word { word, index: index as u32, offset: offset as u32 });
+                let behind = offset + WORD;
+                let probe = if behind < string.len() { behind } else { offset - 1 };
+                let (index, offset, byte) = (index as u32, offset as u32, string[probe]);
+                words.push(Word { word, index, offset, probe: probe as u32, byte });
             }
         }
         words.sort_by_key(|one| bucket(one.word));
@@ -94,9 +100,11 @@ impl Needles {
         for one in self.words[range].iter().filter(|one| one.word == word) {
             let index = one.index as usize;
             let start = at.checked_sub(one.offset as usize);
-            if !found[index]
-                && start.is_some_and(|start| bytes[start..].starts_with(&self.strings[index]))
-            {
+            let fits = |start: usize| {
+                bytes.get(start + one.probe as usize) == Some(&one.byte)
+                    && bytes[start..].starts_with(&self.strings[index])
+            };
+            if !found[index] && start.is_some_and(fits) {
                 found[index] = true;
             }
         }
