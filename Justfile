@@ -19,10 +19,18 @@ lint:
 fmt:
     cargo fmt
 
-# Measures karat beside crane, umoci and buildah, where these are installed.
+# Measures karat beside crane, umoci and buildah, where these are installed; with --inspect, inspection.
 bench *ARGUMENTS:
-    cargo build --release
+    cargo build --release --bin karat --example unpack
     scripts/bench {{ ARGUMENTS }}
+
+# Runs each fuzz target for an hour, or those that are named.
+fuzz *TARGETS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    targets=({{ TARGETS }})
+    [[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(ls fuzz/fuzz_targets | sed 's/\.rs$//')
+    scripts/fuzz $((3600 * ${#targets[@]})) "${targets[@]}"
 
 # Makes the corpus of real programs (it fetches 0.8 GB once) and holds the gate against it.
 gate:
@@ -43,6 +51,6 @@ ci-full:
     set -euo pipefail
     mkdir -p docs/evidence
     {
-        bash .ci/run && {{ just_executable() }} gate && scripts/bench --large
+        bash .ci/run && {{ just_executable() }} gate && {{ just_executable() }} bench --large --inspect
     } 2>&1 |
         sed -u -e "s|$PWD|.|g" -e "s|$HOME|~|g" | tee docs/evidence/ci-full.log

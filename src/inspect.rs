@@ -32,11 +32,15 @@ mod writable;
 
 use crate::binary::ReadAt as _;
 use crate::finding::report::RuleSet;
-use crate::finding::{FileFacts, Finding, rules};
+use crate::finding::{FileFacts, Finding, Severity, rules};
 use crate::image::{Entry, Image, Kind, Layer, Origin, Tree};
 use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The most findings of one rule that are kept; the rest is counted. Each names a path, and
+/// an image has half a million of these.
+const MOST: usize = 1000;
 
 /// What an image is measured against, apart from the rules that hold for all.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +133,7 @@ pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
         let message = "the links of the image lead too far to be followed";
         look.report(Finding::new(&rules::COULD_NOT_INSPECT, message));
     }
-    Inspected { subject: image, found: look.found }
+    Inspected { subject: image, found: look.finish() }
 }
 
 /// Inspects one layer as the whole file system of an image without a configuration.
@@ -147,7 +151,7 @@ pub fn layer(layer: &Layer) -> Inspected<&Layer> {
     loader::check_orphans(&mut look);
     places::check(&mut look, layers, None);
     links::check(&mut look, layers);
-    Inspected { subject: layer, found: look.found }
+    Inspected { subject: layer, found: look.finish() }
 }
 
 /// Inspects one file as if it were the only one of an image that has no base.
@@ -167,7 +171,7 @@ pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
     let rules = Rules::default();
     let mut look = Look::new(&tree, &rules);
     look.lone(&entry, content);
-    Inspected { subject: content, found: look.found }
+    Inspected { subject: content, found: look.finish() }
 }
 
 /// What one inspection knows and has found.
@@ -185,6 +189,8 @@ struct Look<'a> {
     /// Whether a later layer hides what is looked at.
     hidden: bool,
     found: Vec<(Option<usize>, Finding)>,
+    /// How often each rule has found something, and the worst severity of what is not kept.
+    counts: BTreeMap<&'static str, (usize, Option<Severity>)>,
     /// Contents that were read already: whether they may be started, and are hidden.
     seen: BTreeSet<(Digest, bool, bool)>,
     /// What may still be unpacked.
@@ -211,6 +217,7 @@ impl<'a> Look<'a> {
             layers: 0,
             hidden: false,
             found: Vec::new(),
+            counts: BTreeMap::new(),
             seen: BTreeSet::new(),
             budget: archive::Budget::default(),
             loaders: loader::Loaders::default(),
@@ -224,6 +231,12 @@ impl<'a> Look<'a> {
     }
 
     fn report(&mut self, mut finding: Finding) {
+        let (count, worst) = self.counts.entry(finding.rule.id).or_default();
+        *count += 1;
+        if *count > MOST {
+            *worst = (*worst).max(Some(finding.severity));
+            return;
+        }
         if let Some(layer) = self.layer.filter(|_| self.hidden) {
             finding.evidence.push(format!(
                 "it lies in layer {} of {}; a later layer hides it, and it can still be pulled",
@@ -232,6 +245,20 @@ impl<'a> Look<'a> {
             ));
         }
         self.found.push((self.layer, finding));
+    }
+
+    /// Returns what was found. What was not kept is one finding a rule, which names no file,
+    /// so that no waiver for a file takes it away.
+    fn finish(mut self) -> Vec<(Option<usize>, Finding)> {
+        for (id, (count, worst)) in &self.counts {
+            if let Some((rule, worst)) = rules::find(id).zip(*worst) {
+                let message = format!("there are {} more of this kind", count - MOST);
+                let mut finding = Finding::new(rule, message);
+                finding.severity = worst;
+                self.found.push((None, finding));
+            }
+        }
+        self.found
     }
 
     fn report_file(&mut self, entry: &Entry, content: &Content, mut finding: Finding) {
@@ -279,5 +306,36 @@ impl<'a> Look<'a> {
             );
             self.report_file(entry, content, finding);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Layer;
+    use crate::oci::document::Config;
+
+    #[test]
+    fn findings_beyond_the_most_are_counted_and_still_reject() {
+        let link = |number: usize| Entry {
+            path: format!("{number:06}").into_bytes(),
+            kind: Kind::Symlink(b"../../nowhere".to_vec()),
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            xattrs: Vec::new(),
+        };
+        let entries = (0..MOST + 7).map(link).collect();
+        let layer = Layer { origin: Origin::Foreign, diff_id: None, entries };
+        let (config, annotations) = (Config::default(), BTreeMap::new());
+        let subject = Image { config, layers: vec![layer], annotations };
+        let (_, found) = image(&subject, &Rules::default()).into_parts(&[]);
+        let of_rule: Vec<_> = found.iter().filter(|one| one.rule == &rules::LINK_ESCAPES).collect();
+        assert_eq!(of_rule.len(), MOST + 1);
+        let rest: Vec<_> = of_rule.iter().filter(|one| one.path.is_none()).collect();
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].message, "there are 7 more of this kind");
+        assert_eq!(rest[0].severity, of_rule[1].severity);
     }
 }

@@ -23,8 +23,11 @@ pub struct Limits {
     pub max_ratio: u32,
     /// Uncompressed bytes for which the ratio is not checked.
     pub ratio_grace: u64,
-    /// Tar members of one layer, PAX global headers included.
+    /// Tar members of one layer, PAX global headers included; of an image, those of all its
+    /// layers.
     pub max_entries: u64,
+    /// Bytes of all paths, link targets and attribute names of an image, which are kept.
+    pub max_names: u64,
     /// Bytes of one regular file.
     pub max_file: u64,
     /// Bytes of one path or link target.
@@ -48,13 +51,15 @@ impl Default for Limits {
             max_ratio: 200,
             ratio_grace: 16 * MIB,
             max_entries: 500_000,
+            max_names: 48 * MIB,
             max_file: 4 * GIB,
             max_path: 4096,
             max_component: 255,
             max_header_bytes: 64 * KIB,
             max_padding: 64 * KIB,
-            // The default of the zstd library and program: 128 MiB.
-            max_window_log: 27,
+            // 32 MiB. Builders go up to that; only the program's levels behind `--ultra` and
+            // its option `--long` go beyond.
+            max_window_log: 25,
         }
     }
 }

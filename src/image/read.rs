@@ -3,7 +3,7 @@
 use super::{Entry, Kind, Layer, Origin};
 use crate::archive::reader::LayerReader;
 use crate::archive::tar_walk::{self, Member};
-use crate::archive::{Compression, Error, Limits};
+use crate::archive::{Compression, Error, LimitExceeded, Limits};
 use crate::finding::{Rule, escape, rules};
 use crate::oci::{DiffId, Digest, MediaType};
 use crate::store::{Content, Spool, SpoolRoom};
@@ -160,7 +160,8 @@ fn unpack<R: Read>(
 fn entries(archive: impl Read, limits: &Limits) -> Result<Vec<Entry>, LayerError> {
     let nothing = Arc::new(Spool::of(Vec::new()));
     let mut chunk = vec![0; 64 << 10];
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut left = limits.max_names;
     tar_walk::walk::<_, LayerError>(archive, limits, &mut |member, data| {
         let sha256 = match member.kind {
             tar_walk::Kind::File => hash(data, &mut chunk).map_err(Error::from)?,
@@ -172,10 +173,32 @@ fn entries(archive: impl Read, limits: &Limits) -> Result<Vec<Entry>, LayerError
         }
         let path =
             normalise(&member.path).ok_or_else(|| LayerError::Escape(member.path.clone()))?;
-        entries.push(entry(path, member, sha256, &nothing)?);
+        let entry = entry(path, member, sha256, &nothing)?;
+        left = left.checked_sub(names(&entry)).ok_or(Error::Limit(LimitExceeded {
+            what: "bytes of paths and names",
+            limit: limits.max_names,
+        }))?;
+        entries.push(entry);
         Ok(())
     })?;
     Ok(entries)
+}
+
+/// Takes what a layer holds off the limits of its image, for the layers above it.
+pub fn take_off(limits: &mut Limits, layer: &Layer) {
+    limits.max_entries = limits.max_entries.saturating_sub(layer.entries.len() as u64);
+    let taken = layer.entries.iter().map(names).sum();
+    limits.max_names = limits.max_names.saturating_sub(taken);
+}
+
+/// Returns how many bytes of path, target and attribute names an entry keeps.
+fn names(entry: &Entry) -> u64 {
+    let target = match &entry.kind {
+        Kind::Symlink(target) | Kind::Hardlink(target) => target.len(),
+        _ => 0,
+    };
+    let xattrs: usize = entry.xattrs.iter().map(String::len).sum();
+    (entry.path.len() + target + xattrs) as u64
 }
 
 fn entry(
@@ -277,6 +300,63 @@ impl<W: Write> Read for Ahead<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::tar_write;
+
+    /// A plain archive of empty files.
+    fn archive(names: &[&str]) -> Vec<u8> {
+        let header = |name: &&str| {
+            let kind = tar_write::Kind::File { size: 0 };
+            let path = name.as_bytes();
+            let entry = tar_write::Entry { path, kind, mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+            tar_write::header(&entry).unwrap()
+        };
+        let mut bytes: Vec<u8> = names.iter().flat_map(header).collect();
+        bytes.resize(bytes.len() + 1024, 0);
+        bytes
+    }
+
+    fn read(archive: &[u8], limits: &Limits) -> Result<Layer, LayerError> {
+        let room = SpoolRoom::default();
+        layer(&room, archive, &MediaType::LAYER, None, limits, Origin::Foreign)
+    }
+
+    #[test]
+    fn limits_are_those_of_all_layers_together() {
+        let first = archive(&["one", "two"]);
+        let mut limits = Limits { max_entries: 3, max_names: 12, ..Limits::default() };
+        take_off(&mut limits, &read(&first, &Limits::default()).unwrap());
+        assert_eq!((limits.max_entries, limits.max_names), (1, 6));
+        assert!(read(&archive(&["three"]), &limits).is_ok());
+        for names in [&["a", "b"][..], &["seven77"]] {
+            assert!(matches!(
+                read(&archive(names), &limits),
+                Err(LayerError::Archive(Error::Limit(_)))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_layer_is_read_as_it_is_and_its_first_fault_is_reported() {
+        let names: Vec<String> = (0..3000).map(|number| format!("file-{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let whole = archive(&names);
+        assert!(whole.len() > 3 * PIECE);
+        let layer = read(&whole, &Limits::default()).unwrap();
+        assert_eq!(layer.diff_id, Some(DiffId::from(*Digest::of(&whole).bytes())));
+        assert_eq!(layer.entries.len(), names.len());
+        assert_eq!(layer.entries[2999].path, b"file-2999");
+        // The walk fails before the stream does, and the other way round.
+        let mut broken = whole.clone();
+        broken[512 * 100 + 148] ^= 1;
+        let limits = Limits { max_uncompressed: whole.len() as u64 - 1, ..Limits::default() };
+        for _ in 0..20 {
+            assert!(matches!(
+                read(&broken, &limits),
+                Err(LayerError::Archive(Error::Ambiguous { offset: 51_200, .. }))
+            ));
+            assert!(matches!(read(&whole, &limits), Err(LayerError::Archive(Error::Limit(_)))));
+        }
+    }
 
     #[test]
     fn paths_are_normalised_or_refused() {

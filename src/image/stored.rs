@@ -343,7 +343,8 @@ impl Stored {
         Ok((manifest, config))
     }
 
-    /// Reads a whole image: documents, and every layer to its last byte.
+    /// Reads a whole image: documents, and every layer to its last byte. The limits on entries
+    /// and their names are those of all layers together.
     ///
     /// # Errors
     /// When anything is missing, not what its digest says, or cannot be read in one way only.
@@ -355,19 +356,18 @@ impl Stored {
     ) -> Result<Image, StoredError> {
         let (manifest, config) = self.documents(descriptor)?;
         let count = manifest.layers.len();
-        let mut entries = limits.max_entries;
+        // The limits of entries and names are those of the image: their list is kept in memory.
+        let mut left = limits.clone();
         let mut layers: Vec<Layer> = Vec::with_capacity(count);
         for (number, (layer, diff_id)) in
             manifest.layers.iter().zip(&config.rootfs.diff_ids).enumerate()
         {
             let mut blob = self.blob(layer)?;
-            // The limit of entries is one of the image: their list is kept in memory.
-            let left = Limits { max_entries: entries, ..limits.clone() };
             let origin = Origin::Foreign;
             let read =
                 read::layer(room, &mut blob, &layer.media_type, Some(*diff_id), &left, origin);
             let read = read.map_err(|error| {
-                let error = of_the_image(error, entries, limits.max_entries);
+                let error = of_the_image(error, left.max_entries, limits.max_entries);
                 // Bytes that are not those of the digest say nothing about the image.
                 if error.rule().is_some_and(|rule| rule.id != rules::COULD_NOT_INSPECT.id)
                     && let Err(
@@ -380,7 +380,7 @@ impl Stored {
                 let (digest, number) = (layer.digest, number + 1);
                 StoredError::Layer { digest, number, count, error }
             })?;
-            entries = entries.saturating_sub(read.entries.len() as u64);
+            read::take_off(&mut left, &read);
             layers.push(read);
         }
         Ok(Image { config, layers, annotations: manifest.annotations })
@@ -419,7 +419,7 @@ impl Stored {
             return Err(StoredError::Count { digest, layers: count, diff_ids });
         }
         let mut layers: Vec<Layer> = Vec::with_capacity(count);
-        let mut entries = limits.max_entries;
+        let mut left = limits.clone();
         for (number, (member, diff_id)) in
             image.layers.iter().zip(&config.rootfs.diff_ids).enumerate()
         {
@@ -430,15 +430,14 @@ impl Stored {
                 Compression::Gzip => MediaType::LAYER_GZIP,
                 Compression::Zstd => MediaType::LAYER_ZSTD,
             };
-            let left = Limits { max_entries: entries, ..limits.clone() };
             let (blob, origin) = (self.member(member)?, Origin::Foreign);
             let layer = read::layer(room, blob, &media_type, Some(*diff_id), &left, origin);
             let layer = layer.map_err(|error| {
-                let error = of_the_image(error, entries, limits.max_entries);
+                let error = of_the_image(error, left.max_entries, limits.max_entries);
                 let member = escape::bytes(member.as_bytes());
                 StoredError::SavedLayer { member, number: number + 1, count, error }
             })?;
-            entries = entries.saturating_sub(layer.entries.len() as u64);
+            read::take_off(&mut left, &layer);
             layers.push(layer);
         }
         Ok((digest, Image { config, layers, annotations: BTreeMap::new() }))

@@ -6,8 +6,6 @@
 //! not wait for each other, which those of an automaton do. Hostile bytes cost at most
 //! a comparison with each string of one word an offset.
 
-use std::collections::HashMap;
-
 /// The bytes of a word, and the distance between two looks.
 const WORD: usize = 4;
 /// The shortest string that is found wherever it lies: one word, and the three bytes that
@@ -22,8 +20,30 @@ pub(super) struct Needles {
     strings: Vec<Vec<u8>>,
     longest: usize,
     filter: Vec<u64>,
-    /// For each word: the strings that it may belong to, and its offset in them.
-    words: HashMap<u32, Vec<(u32, usize)>>,
+    /// The words with the strings that they may belong to, ordered by their buckets.
+    words: Vec<Word>,
+    /// Where each bucket begins, and the end of the last one.
+    buckets: Vec<u32>,
+}
+
+/// A word of a string.
+#[derive(Debug)]
+struct Word {
+    word: u32,
+    /// The number of the string.
+    index: u32,
+    /// Where the word stands in it.
+    offset: u32,
+    /// A place beside the word, and the byte there: it tells most other bytes apart.
+    probe: u32,
+    byte: u8,
+}
+
+/// The bits of the number of a bucket: there are more buckets than words.
+const BUCKET_BITS: u32 = 13;
+
+fn bucket(word: u32) -> usize {
+    (word.wrapping_mul(0x85EB_CA6B) >> (32 - BUCKET_BITS)) as usize
 }
 
 fn bit(word: u32) -> (usize, u64) {
@@ -35,7 +55,7 @@ impl Needles {
     /// Makes strings ready. Those shorter than [`SHORTEST`] are never found.
     pub(super) fn new(strings: Vec<Vec<u8>>) -> Self {
         let mut filter = vec![0; 1 << (FILTER_BITS - 6)];
-        let mut words: HashMap<u32, Vec<(u32, usize)>> = HashMap::new();
+        let mut words = Vec::new();
         for (index, string) in
             strings.iter().enumerate().filter(|(_, string)| string.len() >= SHORTEST)
         {
@@ -43,11 +63,17 @@ impl Needles {
                 let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
                 let (place, bit) = bit(word);
                 filter[place] |= bit;
-                words.entry(word).or_default().push((index as u32, offset));
+                let behind = offset + WORD;
+                let probe = if behind < string.len() { behind } else { offset - 1 };
+                let (index, offset, byte) = (index as u32, offset as u32, string[probe]);
+                words.push(Word { word, index, offset, probe: probe as u32, byte });
             }
         }
+        words.sort_by_key(|one| bucket(one.word));
+        let start = |number| words.partition_point(|one| bucket(one.word) < number) as u32;
+        let buckets = (0..=1 << BUCKET_BITS).map(start).collect();
         let longest = strings.iter().map(Vec::len).max().unwrap_or(0);
-        Self { strings, longest, filter, words }
+        Self { strings, longest, filter, words, buckets }
     }
 
     /// Returns how many bytes of a stream must be kept when more are read, so that no
@@ -69,12 +95,16 @@ impl Needles {
 
     #[cold]
     fn compare(&self, word: u32, at: usize, bytes: &[u8], found: &mut [bool]) {
-        for (index, offset) in self.words.get(&word).into_iter().flatten() {
-            let index = *index as usize;
-            let start = at.checked_sub(*offset);
-            if !found[index]
-                && start.is_some_and(|start| bytes[start..].starts_with(&self.strings[index]))
-            {
+        let number = bucket(word);
+        let range = self.buckets[number] as usize..self.buckets[number + 1] as usize;
+        for one in self.words[range].iter().filter(|one| one.word == word) {
+            let index = one.index as usize;
+            let start = at.checked_sub(one.offset as usize);
+            let fits = |start: usize| {
+                bytes.get(start + one.probe as usize) == Some(&one.byte)
+                    && bytes[start..].starts_with(&self.strings[index])
+            };
+            if !found[index] && start.is_some_and(fits) {
                 found[index] = true;
             }
         }

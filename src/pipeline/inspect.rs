@@ -22,6 +22,10 @@ use std::sync::Arc;
 /// The largest lone file that is inspected, in bytes.
 const MAX_FILE: u64 = 4 << 30;
 
+/// What the layers of an image keep in memory, in bytes: less than inputs, for their entries
+/// and the window of a zstd layer need room too.
+const LAYERS: usize = 12 << 20;
+
 /// Why nothing could be inspected.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -132,7 +136,7 @@ fn image(
     };
     let mut reports = Vec::new();
     for descriptor in &manifests {
-        let read = stored.read(descriptor, &SpoolRoom::default(), &Limits::default());
+        let read = stored.read(descriptor, &SpoolRoom::of(LAYERS), &Limits::default());
         let mut one = match read {
             Ok(image) => judged(reference, terms, descriptor.digest, &image),
             Err(error) if error.is_judgement() => {
@@ -178,7 +182,7 @@ fn saved(
 ) -> Result<Report, InspectError> {
     let mut reports = Vec::new();
     for image in &stored.saved {
-        match stored.read_saved(image, &SpoolRoom::default(), &Limits::default()) {
+        match stored.read_saved(image, &SpoolRoom::of(LAYERS), &Limits::default()) {
             Ok((digest, image)) => reports.push(judged(reference, terms, digest, &image)),
             Err(error) if error.is_judgement() => {
                 reports.push(unreadable(reference, terms, None, &error));
@@ -203,7 +207,7 @@ fn whole(reference: &Reference, terms: &Terms<'_>, reports: Vec<Report>) -> Repo
 
 /// Inspects a folder as if it were the file system of an image without a configuration.
 fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Report, InspectError> {
-    let layer = match folder::read(path, &SpoolRoom::default(), &Limits::default()) {
+    let layer = match folder::read(path, &SpoolRoom::of(LAYERS), &Limits::default()) {
         // To accept nothing would hide a mistyped name.
         Ok(layer) if layer.entries.is_empty() => {
             return Err(InspectError::Empty(path.display().to_string()));

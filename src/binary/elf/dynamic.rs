@@ -127,6 +127,10 @@ fn entries(
         _ => return Err(elsewhere),
     }
     let word = layout.word_size();
+    // The loader looks at no size, other readers see no table at all.
+    if !segment.file_size.is_multiple_of(2 * word as u64) {
+        return Err(Refusal::DynamicSize { size: segment.file_size });
+    }
     let limit = ENTRIES_MAX * 2 * word;
     let size = usize::try_from(segment.file_size).unwrap_or(usize::MAX).min(limit);
     let bytes = source.read_vec(segment.offset, size)?;

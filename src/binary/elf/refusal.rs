@@ -159,6 +159,12 @@ pub enum Refusal {
         /// `p_vaddr`.
         address: u64,
     },
+    /// `p_filesz` of the dynamic table is no multiple of the size of an entry.
+    #[error("dynamic table of {size} bytes is not a whole number of entries")]
+    DynamicSize {
+        /// `p_filesz`.
+        size: u64,
+    },
     /// The dynamic table has no `DT_NULL` where the header says it ends; the loader would read on.
     #[error("dynamic table of {size} bytes has no DT_NULL")]
     DynamicUnterminated {

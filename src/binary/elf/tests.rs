@@ -267,6 +267,7 @@ fn wrong_dynamic_tables_are_refused() {
     assert!(matches!(put(16, 1 << 40), Refusal::DynamicElsewhere { .. }));
     assert!(matches!(put(32, 0), Refusal::DynamicElsewhere { .. }));
     assert!(matches!(put(32, 16), Refusal::DynamicUnterminated { size: 16 }));
+    assert!(matches!(put(32, 24), Refusal::DynamicSize { size: 24 }));
     // A table in zero memory is empty.
     let empty = patched(&file, segment(index, 32), &0_u64.to_le_bytes());
     let empty = patched(&empty, segment(index, 16), &(1_u64 << 40).to_le_bytes());
