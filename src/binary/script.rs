@@ -97,7 +97,7 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
 }
 
 fn without_return(bytes: &[u8]) -> &[u8] {
-    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+    bytes.strip_suffix(b"\r").filter(|rest| !rest.is_empty()).unwrap_or(bytes)
 }
 
 fn program(interpreter: &[u8], argument: Option<&[u8]>) -> Vec<u8> {
@@ -284,6 +284,12 @@ mod tests {
         let (interpreter, argument, program, noted) = parse(b"#!/usr/bin/env bash\r\n");
         assert_eq!((interpreter.as_str(), argument.as_deref()), ("/usr/bin/env", Some("bash\r")));
         assert_eq!((program.as_str(), noted), ("bash", true));
+    }
+
+    #[test]
+    fn a_lone_carriage_return_is_a_path() {
+        let (interpreter, argument, program, _) = parse(b"#! \r \n");
+        assert_eq!((interpreter.as_str(), argument, program.as_str()), ("\r", None, "\r"));
     }
 
     #[test]
