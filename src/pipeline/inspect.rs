@@ -119,12 +119,9 @@ fn image(
     if stored.index.manifests.is_empty() && !stored.saved.is_empty() {
         return saved(reference, stored, terms);
     }
-    match stored.check_saved() {
-        Err(error @ StoredError::TwoImages(_)) => {
-            return Ok(unreadable(reference, terms, None, &error));
-        }
-        // What else is wrong shows when the image is read.
-        Ok(()) | Err(_) => {}
+    // What else is wrong shows when the image is read.
+    if let Err(error @ StoredError::TwoImages(_)) = stored.check_saved() {
+        return Ok(unreadable(reference, terms, None, &error));
     }
     let root = stored.image(tag)?;
     let manifests = match stored.manifests(root) {

@@ -819,7 +819,7 @@ fn layer_that_unpacks_without_end_is_refused() {
     index["manifests"][0]["digest"] = digest;
     index["manifests"][0]["size"] = size;
     project.write("out/index.json", index.to_string());
-    project.run("inspect oci:out").exits(1).prints(&["could-not-inspect"]);
+    project.run("inspect oci:out").exits(1).prints(&["layer-bomb"]);
 }
 
 #[test]

@@ -349,7 +349,8 @@ fn paths_and_links(table: &mut Table<'_>) {
     for (links, rules) in [(40, &[][..]), (41, &["link-loop"])] {
         let chain: Vec<u8> = (1..links)
             .flat_map(|n| link(b'2', format!("l/{n}").as_bytes(), (n + 1).to_string().as_bytes()))
-            .chain(link(b'2', format!("l/{links}").as_bytes(), b"/usr/bin/app"))
+            .chain(link(b'2', format!("l/{links}").as_bytes(), b"/l/end"))
+            .chain(file(b"l/end", b"x"))
             .collect();
         table.one(107, format!("a chain of {links} links"), &[&chain], rules);
     }
