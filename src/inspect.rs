@@ -20,6 +20,7 @@ mod loader;
 mod lookalike;
 mod multicall;
 mod needles;
+mod pass;
 mod path;
 mod places;
 mod privilege;

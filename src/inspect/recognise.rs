@@ -12,6 +12,7 @@
 use super::family::{self, Family};
 use super::hardening::{self, Marks};
 use super::needles::{Needles, SHORTEST};
+use super::pass::Pass;
 use crate::binary::elf::{Linkage, View};
 use crate::binary::go::{self, BuildInfo};
 use crate::binary::{ReadAt, rust};
@@ -26,13 +27,6 @@ use std::sync::LazyLock;
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprints.deflate"));
 /// The largest launcher: those of Python, Ruby, Tcl and Node.js have less than half of it.
 const LAUNCHER: u64 = 64 << 10;
-/// How much of a file is searched at a time.
-const CHUNK: usize = 256 << 10;
-/// The most places of one file that are kept for a closer look.
-const PLACES: usize = 64;
-/// What every ELF file begins with, and what its base64 begins with.
-const ELF: &[u8] = b"\x7fELF";
-const ENCODED_ELF: &[u8] = b"f0VMR";
 
 /// What was found in the bytes of a file.
 #[derive(Debug, Default)]
@@ -411,30 +405,9 @@ impl Recogniser {
 
     /// Returns what was found, and which of the strings there are; none of a text.
     fn scan(&self, source: &dyn ReadAt) -> io::Result<(Scan, Vec<bool>)> {
-        let mut scan = Scan::default();
-        let mut found = vec![false; self.marks];
-        let overlap = self.needles.overlap();
-        let room = usize::try_from(source.len()).unwrap_or(CHUNK).clamp(1, CHUNK);
-        let mut window = vec![0; overlap + room];
-        let mut kept = 0;
-        let mut offset = 0;
-        let mut is_text = true;
-        loop {
-            let count = source.fill_at(offset, &mut window[kept..])?;
-            if count == 0 {
-                break;
-            }
-            let start = offset.saturating_sub(kept as u64);
-            offset += count as u64;
-            let filled = kept + count;
-            let bytes = &window[..filled];
-            self.needles.mark(bytes, &mut found);
-            places(bytes, ELF, start, &mut scan.executables);
-            places(bytes, ENCODED_ELF, start, &mut scan.encoded);
-            is_text = is_text && memchr::memchr(0, bytes).is_none();
-            kept = filled.min(overlap);
-            window.copy_within(filled - kept..filled, 0);
-        }
+        let Pass { mut found, executables, encoded, is_text } =
+            Pass::over(source, &self.needles, self.marks)?;
+        let mut scan = Scan { executables, encoded, ..Scan::default() };
         scan.executables.retain(|place| *place != 0);
         // No program is without a zero byte: a text that has the marks only speaks of it.
         if is_text {
@@ -489,20 +462,6 @@ impl Recogniser {
             });
         }
         recognised
-    }
-}
-
-/// Notes where a word stands in bytes that begin at `start`. Neighbouring windows share
-/// bytes, so a place that is known already is left out.
-fn places(bytes: &[u8], word: &[u8], start: u64, found: &mut Vec<u64>) {
-    for at in memchr::memmem::find_iter(bytes, word) {
-        if found.len() >= PLACES {
-            return;
-        }
-        let place = start.saturating_add(at as u64);
-        if found.last().is_none_or(|last| *last < place) {
-            found.push(place);
-        }
     }
 }
 
@@ -574,112 +533,4 @@ pub(super) fn marks_of(category: &str) -> (&'static Rule, Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_category_of_the_table_has_a_rule() {
-        for (fingerprint, _) in &RECOGNISER.fingerprints {
-            assert!(of_category(&fingerprint.category).is_some(), "{}", fingerprint.category);
-            assert!(
-                (1..=fingerprint.strings.len()).contains(&fingerprint.need),
-                "{}",
-                fingerprint.tool
-            );
-        }
-        assert!(RECOGNISER.fingerprints.len() >= 177);
-    }
-
-    #[test]
-    fn families_are_known_by_just_enough_and_not_by_less() {
-        for one in &RECOGNISER.families {
-            let name = &one.family.tool;
-            assert!(one.is_sound() && of_category(&one.family.category).is_some(), "{name}");
-            assert!(one.strings().all(|text| text.len() >= SHORTEST), "{name}: a short string");
-            let marks = one.just_enough();
-            let scan = |marks: &[&str]| {
-                let bytes = format!("\0{}\0", marks.join("\0\0\0\0"));
-                let (_, found) = RECOGNISER.scan(&bytes.as_bytes()).unwrap();
-                one.evidence(&found)
-            };
-            assert!(scan(&marks).is_some(), "{name}: {marks:?}");
-            assert_eq!(scan(&marks[1..]), None, "{name}");
-        }
-        assert!(RECOGNISER.families.len() >= 40);
-    }
-
-    #[test]
-    fn engine_of_go_is_told_from_a_program_that_has_one() {
-        assert!(is_of_module("github.com/dop251/goja/goja", "github.com/dop251/goja"));
-        assert!(is_of_module("go.starlark.net/cmd/starlark", "go.starlark.net/starlark"));
-        assert!(!is_of_module("example.com/app", "github.com/dop251/goja"));
-        assert!(!is_of_module("golang.org/x/tools/cmd/goimports", "golang.org/x/crypto/ssh"));
-    }
-
-    #[test]
-    fn go_packages_are_compared_by_whole_segments() {
-        assert!(lies_below("mvdan.cc/sh/v3/interp", "mvdan.cc/sh/v3/interp"));
-        assert!(lies_below("github.com/a/b/cmd/c", "github.com/a/b"));
-        assert!(!lies_below("github.com/a/bc", "github.com/a/b"));
-        assert!(!lies_below("github.com/a", "github.com/a/b"));
-        let linked = RECOGNISER.go_packages.iter().filter(|known| known.linked).count();
-        assert!(linked >= 4 && RECOGNISER.rust_crates.iter().any(|one| one.name == "uucore"));
-    }
-
-    /// The marks of the tools that the gate must know, planted in other bytes.
-    #[test]
-    fn marks_are_found_across_the_borders_of_chunks() {
-        for tool in ["busybox", "dash", "bash", "dpkg", "curl", "wget", "strace", "gdb"] {
-            let known = RECOGNISER.fingerprints.iter().map(|(known, _)| known);
-            let fingerprint = known
-                .filter(|known| known.tool.starts_with(tool))
-                .max_by_key(|known| known.strings.len());
-            let fingerprint = fingerprint.unwrap_or_else(|| panic!("{tool} is in the table"));
-            let mut bytes = vec![b'x'; 3 * CHUNK];
-            for (i, string) in fingerprint.strings.iter().take(fingerprint.need).enumerate() {
-                let at =
-                    CHUNK * (1 + i % 2) + RECOGNISER.needles.overlap() - string.len() / 2 + i * 200;
-                bytes[at..at + string.len()].copy_from_slice(string.as_bytes());
-            }
-            let text = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
-            assert_eq!(text, Vec::new(), "a text only speaks of {tool}");
-            bytes[0] = 0;
-            let found = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
-            assert!(found.iter().any(|one| one.tool == fingerprint.tool), "{tool}: {found:?}");
-            let one_short = fingerprint.strings[0].as_bytes();
-            assert_eq!(RECOGNISER.scan(&one_short).unwrap().0.known, Vec::new());
-        }
-    }
-
-    #[test]
-    fn karat_does_not_recognise_itself() {
-        let itself = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let found = RECOGNISER.scan(&itself.as_slice()).unwrap().0.known;
-        assert_eq!(found, Vec::new());
-    }
-
-    #[test]
-    fn executables_are_found_once_and_the_first_byte_is_not_inside() {
-        let mut bytes = vec![b'x'; 2 * CHUNK];
-        for at in [0, CHUNK - 2, CHUNK + RECOGNISER.needles.overlap() - 1] {
-            bytes[at..at + 4].copy_from_slice(ELF);
-        }
-        bytes[500..505].copy_from_slice(ENCODED_ELF);
-        let (scan, _) = RECOGNISER.scan(&bytes.as_slice()).unwrap();
-        let second = (CHUNK + RECOGNISER.needles.overlap() - 1) as u64;
-        assert_eq!(scan.executables, [CHUNK as u64 - 2, second]);
-        assert_eq!(scan.encoded, [500]);
-        let many = ELF.repeat(1000);
-        assert_eq!(RECOGNISER.scan(&many.as_slice()).unwrap().0.executables.len(), PLACES - 1);
-    }
-
-    #[test]
-    fn abilities_are_read_out_of_programs() {
-        let scan = |text: &str| RECOGNISER.scan(&text.as_bytes()).unwrap().0.starts_programs;
-        assert_eq!(scan("\0syscall.forkExec\0").len(), 1);
-        assert_eq!(scan("\0memfd_create\0 fexecve is long enough").len(), 1);
-        assert_eq!(scan("\0memfd_create\0"), Vec::<&str>::new());
-        assert_eq!(scan("syscall.forkExec"), Vec::<&str>::new(), "a text");
-        assert_eq!(scan("\0net/http.Serve\0"), Vec::<&str>::new());
-    }
-}
+mod tests;
