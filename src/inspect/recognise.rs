@@ -154,7 +154,7 @@ struct Recogniser {
 static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
     let mut text = String::new();
     let read = flate2::read::DeflateDecoder::new(TABLE).read_to_string(&mut text);
-    let table: Result<Table, _> = toml::from_str(&text);
+    let table: Result<Table, _> = serde_json::from_str(&text);
     #[expect(clippy::expect_used, reason = "the table is compiled in, and a test reads it")]
     let table =
         read.ok().and_then(|_| table.ok()).expect("the compiled-in fingerprint table is whole");

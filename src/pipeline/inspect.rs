@@ -52,6 +52,14 @@ pub enum InspectError {
 /// When it cannot be found or opened. What is there and cannot be read in one way only is
 /// a finding.
 pub fn inspect(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
+    std::thread::scope(|scope| {
+        // The tables are read while the first bytes are.
+        scope.spawn(inspect::prepare);
+        inspected(reference, terms)
+    })
+}
+
+fn inspected(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
     let opened = match Stored::open(reference) {
         Ok(opened) => opened,
         Err(error) if error.is_judgement() => {
