@@ -61,9 +61,10 @@ impl Shebang {
         if interpreter.is_empty() {
             return Err(Refusal::NoInterpreter);
         }
-        // The kernel takes blanks off the end of the line or of a full buffer. A NUL ends the
-        // line, too: what is behind it is no argument, and blanks before it stay.
-        let whole = newline.is_some_and(|end| !rest[..end].contains(&0)) || head.len() == HEAD;
+        // The kernel takes blanks off before the end of the line or before the last byte of its
+        // buffer. A NUL ends the line, too: what is behind it is no argument, and blanks before
+        // it stay, unless it is that last byte.
+        let whole = newline.is_some_and(|end| !rest[..end].contains(&0)) || head.len() >= HEAD - 1;
         let behind = if whole { trim_end(behind) } else { behind };
         let behind = behind.split(|byte| *byte == 0).next().unwrap_or_default();
         let argument = Some(trim_start(behind)).filter(|argument| !argument.is_empty());
@@ -273,6 +274,12 @@ mod tests {
         }
         let whole = [b"#!/".as_slice(), &[b'a'; 252], b"\n"].concat();
         assert_eq!(parse(&whole).0.len(), 253);
+        // The blank stands before the last byte of the kernel's buffer, or one byte earlier.
+        let one_byte_less = [b"#!/bin/sh ".as_slice(), &[b'a'; HEAD - 12], b" "].concat();
+        assert_eq!(one_byte_less.len(), HEAD - 1);
+        assert_eq!(parse(&one_byte_less).1.unwrap().len(), HEAD - 12);
+        let two_bytes_less = [b"#!/bin/sh ".as_slice(), &[b'a'; HEAD - 13], b" "].concat();
+        assert_eq!(parse(&two_bytes_less).1.unwrap().len(), HEAD - 12);
     }
 
     #[test]
