@@ -34,7 +34,7 @@ fn fingerprints(out: &Path) {
         .map(|(section, entries)| {
             let entries = entries.into_iter().map(|entry| {
                 let toml::Value::Table(mut entry) = entry else { panic!("an entry is a table") };
-                entry.retain(|key, _| needed.iter().any(|needed| key == *needed));
+                entry.retain(|key, _| needed.contains(&key));
                 entry
             });
             (section, entries.collect())
