@@ -6,6 +6,7 @@
 //! Opens no path and unpacks nothing; every byte that it reads is hostile.
 
 mod access;
+mod ahead;
 mod applets;
 mod archive;
 mod config;
@@ -32,12 +33,16 @@ mod structure;
 mod writable;
 
 use crate::binary::ReadAt as _;
+use crate::binary::elf::View;
 use crate::finding::report::RuleSet;
 use crate::finding::{FileFacts, Finding, Severity, rules};
 use crate::image::{Entry, Image, Kind, Layer, Origin, Tree};
 use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+pub use ahead::Ahead;
 
 /// The most findings of one rule that are kept; the rest is counted. Each names a path, and
 /// an image has half a million of these.
@@ -106,10 +111,12 @@ pub fn prepare() {
     recognise::prepare();
 }
 
-/// Inspects an image: each layer's entries, hidden ones too, then the whole.
-pub fn image<'a>(image: &'a Image, rules: &Rules) -> Inspected<&'a Image> {
+/// Inspects an image: each layer's entries, hidden ones too, then the whole. `ahead` is what
+/// was seen of the files while the layers were read, if somebody looked.
+pub fn image<'a>(image: &'a Image, rules: &Rules, ahead: &Ahead) -> Inspected<&'a Image> {
     let tree = image.tree();
     let mut look = Look::new(&tree, rules);
+    look.ahead = Some(ahead);
     look.layers = image.layers.len();
     for (number, layer) in image.layers.iter().enumerate() {
         look.layer = Some(number);
@@ -178,6 +185,8 @@ pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
 /// What one inspection knows and has found.
 struct Look<'a> {
     tree: &'a Tree<'a>,
+    /// What was seen of files before.
+    ahead: Option<&'a Ahead>,
     platform: Option<&'a Platform>,
     commit: Option<&'a str>,
     /// The declared executables by where their paths lead.
@@ -210,6 +219,7 @@ impl<'a> Look<'a> {
         };
         Self {
             tree,
+            ahead: None,
             platform: rules.platform.as_ref(),
             commit: rules.commit.as_deref(),
             declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
@@ -229,6 +239,15 @@ impl<'a> Look<'a> {
     /// Says whether a later layer hides an entry. Deletions do not show and are not hidden.
     fn is_hidden(&self, entry: &Entry) -> bool {
         !self.tree.shows(entry) && !layers::is_deletion(entry)
+    }
+
+    /// Reads a file once and says what is in it, unless that was done while its layer was read.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read.
+    fn scan(&self, content: &Content, view: Option<&View>) -> io::Result<recognise::Scan> {
+        let seen = self.ahead.and_then(|ahead| ahead.pass(content.len(), || content.sha256()));
+        recognise::scan(content, view, seen)
     }
 
     fn report(&mut self, mut finding: Finding) {
@@ -331,7 +350,7 @@ mod tests {
         let layer = Layer { origin: Origin::Foreign, diff_id: None, entries };
         let (config, annotations) = (Config::default(), BTreeMap::new());
         let subject = Image { config, layers: vec![layer], annotations };
-        let (_, found) = image(&subject, &Rules::default()).into_parts(&[]);
+        let (_, found) = image(&subject, &Rules::default(), &Ahead::default()).into_parts(&[]);
         let of_rule: Vec<_> = found.iter().filter(|one| one.rule == &rules::LINK_ESCAPES).collect();
         assert_eq!(of_rule.len(), MOST + 1);
         let rest: Vec<_> = of_rule.iter().filter(|one| one.path.is_none()).collect();

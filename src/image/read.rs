@@ -12,6 +12,23 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+/// Whoever wants to see the bytes of files while a layer is read, and not read them again.
+pub trait Observer {
+    /// A file of this size begins.
+    fn begin(&mut self, size: u64);
+    /// The next bytes of the file.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// The file is at its end, and this is its hash.
+    fn end(&mut self, sha256: Digest);
+}
+
+/// Nobody.
+impl Observer for () {
+    fn begin(&mut self, _: u64) {}
+    fn bytes(&mut self, _: &[u8]) {}
+    fn end(&mut self, _: Digest) {}
+}
+
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -94,6 +111,22 @@ pub fn layer(
     limits: &Limits,
     origin: Origin,
 ) -> Result<Layer, LayerError> {
+    layer_observed(room, blob, media_type, expected, limits, origin, &mut ())
+}
+
+/// Reads a layer as [`layer`] does, and shows the bytes of its files to an observer.
+///
+/// # Errors
+/// As [`layer`].
+pub fn layer_observed(
+    room: &SpoolRoom,
+    blob: impl Read + Send,
+    media_type: &MediaType,
+    expected: Option<DiffId>,
+    limits: &Limits,
+    origin: Origin,
+    observer: &mut dyn Observer,
+) -> Result<Layer, LayerError> {
     let compression =
         compression(media_type).ok_or_else(|| LayerError::MediaType(media_type.clone()))?;
     let reader = LayerReader::new(blob, compression, limits)?;
@@ -105,7 +138,7 @@ pub fn layer(
         let ahead =
             Ahead { pieces, empty, copy: &mut copy, piece: Vec::new(), position: 0, failed: false };
         // The walk ends with the stream, or drops it, which ends the other thread.
-        let entries = entries(ahead, limits)?;
+        let entries = entries(ahead, limits, observer)?;
         match unpacking.join() {
             Ok(Some(sha256)) => Ok::<_, LayerError>((entries, sha256)),
             // It stops early only when nobody takes its pieces.
@@ -157,14 +190,23 @@ fn unpack<R: Read>(
 }
 
 /// Walks an archive. The contents of the files are ranges of a spool that is yet to come.
-fn entries(archive: impl Read, limits: &Limits) -> Result<Vec<Entry>, LayerError> {
+fn entries(
+    archive: impl Read,
+    limits: &Limits,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Entry>, LayerError> {
     let nothing = Arc::new(Spool::of(Vec::new()));
     let mut chunk = vec![0; 64 << 10];
     let mut entries: Vec<Entry> = Vec::new();
     let mut left = limits.max_names;
     tar_walk::walk::<_, LayerError>(archive, limits, &mut |member, data| {
         let sha256 = match member.kind {
-            tar_walk::Kind::File => hash(data, &mut chunk).map_err(Error::from)?,
+            tar_walk::Kind::File => {
+                observer.begin(member.size);
+                let sha256 = hash(data, &mut chunk, observer).map_err(Error::from)?;
+                observer.end(sha256);
+                sha256
+            }
             _ => Digest::of(b""),
         };
         // The root itself is written as `/` by some builders, and is the same for everybody.
@@ -232,7 +274,7 @@ fn entry(
     })
 }
 
-fn hash(data: &mut dyn Read, chunk: &mut [u8]) -> io::Result<Digest> {
+fn hash(data: &mut dyn Read, chunk: &mut [u8], observer: &mut dyn Observer) -> io::Result<Digest> {
     let mut hash = Sha256::new();
     loop {
         let count = data.read(chunk)?;
@@ -240,6 +282,7 @@ fn hash(data: &mut dyn Read, chunk: &mut [u8]) -> io::Result<Digest> {
             return Ok(Digest::from(<[u8; 32]>::from(hash.finalize())));
         }
         hash.update(&chunk[..count]);
+        observer.bytes(&chunk[..count]);
     }
 }
 

@@ -354,6 +354,21 @@ impl Stored {
         room: &SpoolRoom,
         limits: &Limits,
     ) -> Result<Image, StoredError> {
+        self.read_observed(descriptor, room, limits, &mut ())
+    }
+
+    /// Reads a whole image as [`Stored::read`] does, and shows the bytes of its files to an
+    /// observer.
+    ///
+    /// # Errors
+    /// As [`Stored::read`].
+    pub fn read_observed(
+        &self,
+        descriptor: &Descriptor,
+        room: &SpoolRoom,
+        limits: &Limits,
+        observer: &mut dyn read::Observer,
+    ) -> Result<Image, StoredError> {
         let (manifest, config) = self.documents(descriptor)?;
         let count = manifest.layers.len();
         // The limits of entries and names are those of the image: their list is kept in memory.
@@ -364,8 +379,15 @@ impl Stored {
         {
             let mut blob = self.blob(layer)?;
             let origin = Origin::Foreign;
-            let read =
-                read::layer(room, &mut blob, &layer.media_type, Some(*diff_id), &left, origin);
+            let read = read::layer_observed(
+                room,
+                &mut blob,
+                &layer.media_type,
+                Some(*diff_id),
+                &left,
+                origin,
+                observer,
+            );
             let read = read.map_err(|error| {
                 let error = of_the_image(error, left.max_entries, limits.max_entries);
                 // Bytes that are not those of the digest say nothing about the image.
@@ -412,6 +434,7 @@ impl Stored {
         image: &SavedImage,
         room: &SpoolRoom,
         limits: &Limits,
+        observer: &mut dyn read::Observer,
     ) -> Result<(Digest, Image), StoredError> {
         let (digest, config) = self.saved_config(image)?;
         let (count, diff_ids) = (image.layers.len(), config.rootfs.diff_ids.len());
@@ -431,7 +454,15 @@ impl Stored {
                 Compression::Zstd => MediaType::LAYER_ZSTD,
             };
             let (blob, origin) = (self.member(member)?, Origin::Foreign);
-            let layer = read::layer(room, blob, &media_type, Some(*diff_id), &left, origin);
+            let layer = read::layer_observed(
+                room,
+                blob,
+                &media_type,
+                Some(*diff_id),
+                &left,
+                origin,
+                observer,
+            );
             let layer = layer.map_err(|error| {
                 let error = of_the_image(error, left.max_entries, limits.max_entries);
                 let member = escape::bytes(member.as_bytes());

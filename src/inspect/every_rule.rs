@@ -64,7 +64,7 @@ fn findings(entries: Vec<Entry>, origin: Origin, identity: Option<&str>) -> Vec<
         declared: (origin == Origin::Added).then(|| vec![declared]),
         commit: None,
     };
-    super::image(&image, &rules).into_parts(&[]).1
+    super::image(&image, &rules, &super::Ahead::default()).into_parts(&[]).1
 }
 
 fn ids(findings: &[Finding]) -> BTreeSet<&'static str> {

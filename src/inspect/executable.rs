@@ -64,7 +64,7 @@ pub(super) fn check(
         );
         look.report_file(entry, content, finding);
     }
-    let scan = recognise::scan(content, view.as_ref())?;
+    let scan = look.scan(content, view.as_ref())?;
     report_known(look, entry, content, &scan)?;
     structure_rules::embedded(look, entry, content, &scan)?;
     structure_rules::encoded(look, entry, content, &scan)?;

@@ -30,6 +30,15 @@ pub(super) struct Pass {
 }
 
 impl Pass {
+    fn nothing(marks: usize) -> Self {
+        Self {
+            found: vec![false; marks],
+            executables: Vec::new(),
+            encoded: Vec::new(),
+            is_text: true,
+        }
+    }
+
     /// Reads a file once, a large one by two threads, each a half.
     pub(super) fn over(source: &dyn ReadAt, needles: &Needles, marks: usize) -> io::Result<Self> {
         let half = source.len() / 2;
@@ -53,36 +62,20 @@ impl Pass {
         marks: usize,
         range: Range<u64>,
     ) -> io::Result<Self> {
-        let mut pass = Self {
-            found: vec![false; marks],
-            executables: Vec::new(),
-            encoded: Vec::new(),
-            is_text: true,
-        };
-        let overlap = needles.overlap();
         let room = usize::try_from(source.len()).unwrap_or(CHUNK).clamp(1, CHUNK);
-        let mut window = vec![0; overlap + room];
-        let mut kept: usize = 0;
-        let mut offset = range.start;
-        while offset < range.end {
-            let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-            let end = window.len().min(kept.saturating_add(left));
-            let count = source.fill_at(offset, &mut window[kept..end])?;
+        let mut search = Search::new(needles, marks, room);
+        search.offset = range.start;
+        while search.offset < range.end {
+            let left = usize::try_from(range.end - search.offset).unwrap_or(usize::MAX);
+            let (offset, free) = (search.offset, search.free());
+            let end = free.len().min(left);
+            let count = source.fill_at(offset, &mut free[..end])?;
             if count == 0 {
                 break;
             }
-            let start = offset.saturating_sub(kept as u64);
-            offset += count as u64;
-            let filled = kept + count;
-            let bytes = &window[..filled];
-            needles.mark(bytes, &mut pass.found);
-            places(bytes, ELF, start, &mut pass.executables);
-            places(bytes, ENCODED_ELF, start, &mut pass.encoded);
-            pass.is_text = pass.is_text && memchr::memchr(0, bytes).is_none();
-            kept = filled.min(overlap);
-            window.copy_within(filled - kept..filled, 0);
+            search.filled(count, needles);
         }
-        Ok(pass)
+        Ok(search.pass)
     }
 
     /// Adds what was seen behind it.
@@ -98,6 +91,64 @@ impl Pass {
         }
         self.is_text &= next.is_text;
         self
+    }
+}
+
+/// A pass that is under way: a window over the bytes, which moves on piece by piece.
+#[derive(Debug)]
+pub(super) struct Search {
+    pass: Pass,
+    window: Vec<u8>,
+    /// How much of the window was searched already, and is kept for what lies across.
+    kept: usize,
+    /// Where in the file the window's free part begins.
+    offset: u64,
+    overlap: usize,
+}
+
+impl Search {
+    /// Starts a pass that takes at most `room` bytes at a time.
+    pub(super) fn new(needles: &Needles, marks: usize, room: usize) -> Self {
+        let overlap = needles.overlap();
+        let window = vec![0; overlap + room];
+        Self { pass: Pass::nothing(marks), window, kept: 0, offset: 0, overlap }
+    }
+
+    /// Searches the next bytes of the file.
+    pub(super) fn bytes(&mut self, mut bytes: &[u8], needles: &Needles) {
+        while !bytes.is_empty() {
+            let free = self.free();
+            let count = free.len().min(bytes.len());
+            free[..count].copy_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            self.filled(count, needles);
+        }
+    }
+
+    /// Ends the pass, and makes ready for the next file.
+    pub(super) fn finish(&mut self) -> Pass {
+        (self.kept, self.offset) = (0, 0);
+        let marks = self.pass.found.len();
+        std::mem::replace(&mut self.pass, Pass::nothing(marks))
+    }
+
+    /// Returns where the next bytes go.
+    fn free(&mut self) -> &mut [u8] {
+        &mut self.window[self.kept..]
+    }
+
+    /// Searches so many bytes that were put there.
+    fn filled(&mut self, count: usize, needles: &Needles) {
+        let start = self.offset.saturating_sub(self.kept as u64);
+        self.offset += count as u64;
+        let filled = self.kept + count;
+        let (bytes, pass) = (&self.window[..filled], &mut self.pass);
+        needles.mark(bytes, &mut pass.found);
+        places(bytes, ELF, start, &mut pass.executables);
+        places(bytes, ENCODED_ELF, start, &mut pass.encoded);
+        pass.is_text = pass.is_text && memchr::memchr(0, bytes).is_none();
+        self.kept = filled.min(self.overlap);
+        self.window.copy_within(filled - self.kept..filled, 0);
     }
 }
 

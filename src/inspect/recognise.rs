@@ -236,6 +236,11 @@ pub(super) fn table_digest() -> crate::oci::Digest {
     crate::oci::Digest::of(TABLE)
 }
 
+/// Returns the strings that are looked for, and how many numbers they have.
+pub(super) fn needles() -> (&'static Needles, usize) {
+    (&RECOGNISER.needles, RECOGNISER.marks)
+}
+
 /// Reads the table, so that the first executable does not wait for it.
 pub(super) fn prepare() {
     LazyLock::force(&RECOGNISER);
@@ -243,13 +248,20 @@ pub(super) fn prepare() {
 
 /// Reads a file once and says what is in it: programs by their strings, the libraries that
 /// they need, their Go packages and their Rust crates, one result a rule and program; and
-/// what else this pass finds.
+/// what else this pass finds. `seen` is the pass, if somebody has made it already.
 ///
 /// # Errors
 /// When the bytes cannot be read.
-pub(super) fn scan(source: &dyn ReadAt, view: Option<&View>) -> io::Result<Scan> {
+pub(super) fn scan(
+    source: &dyn ReadAt,
+    view: Option<&View>,
+    seen: Option<Pass>,
+) -> io::Result<Scan> {
     let recogniser = &*RECOGNISER;
-    let (mut scan, found) = recogniser.scan(source)?;
+    let (mut scan, found) = recogniser.scan(match seen {
+        Some(pass) => pass,
+        None => recogniser.pass(source)?,
+    });
     let Some(view) = view else { return Ok(scan) };
     let recognised = &mut scan.known;
     let libraries = view.dynamic.as_ref().map_or(&[][..], |dynamic| &dynamic.needed);
@@ -403,16 +415,19 @@ impl Recogniser {
         Ok(())
     }
 
+    fn pass(&self, source: &dyn ReadAt) -> io::Result<Pass> {
+        Pass::over(source, &self.needles, self.marks)
+    }
+
     /// Returns what was found, and which of the strings there are; none of a text.
-    fn scan(&self, source: &dyn ReadAt) -> io::Result<(Scan, Vec<bool>)> {
-        let Pass { mut found, executables, encoded, is_text } =
-            Pass::over(source, &self.needles, self.marks)?;
+    fn scan(&self, pass: Pass) -> (Scan, Vec<bool>) {
+        let Pass { mut found, executables, encoded, is_text } = pass;
         let mut scan = Scan { executables, encoded, ..Scan::default() };
         scan.executables.retain(|place| *place != 0);
         // No program is without a zero byte: a text that has the marks only speaks of it.
         if is_text {
             found.fill(false);
-            return Ok((scan, found));
+            return (scan, found);
         }
         scan.known = self.by_strings(&found);
         let [canary, fortified, fortifiable, go, rust] =
@@ -429,7 +444,7 @@ impl Recogniser {
                 push(&mut scan.known, "sanitizer", "a program that measures coverage", evidence);
             }
         }
-        Ok((scan, found))
+        (scan, found)
     }
 
     fn by_strings(&self, found: &[bool]) -> Vec<Recognised> {

@@ -1,6 +1,6 @@
 //! Rules about what a file is by its bytes, and about executables hidden in it.
 
-use super::recognise::{self, Scan};
+use super::recognise::Scan;
 use super::{Declared, Look, archive, executable};
 use crate::binary::elf::{Kind, Linkage, Machine, View};
 use crate::binary::format::Format;
@@ -28,7 +28,7 @@ pub(super) fn check(
     content: &Content,
     declared: Option<Option<&Declared>>,
 ) -> io::Result<()> {
-    let scan = recognise::scan(content, None)?;
+    let scan = look.scan(content, None)?;
     executable::report_known(look, entry, content, &scan)?;
     let mut unpacked = false;
     match Format::of(content)? {

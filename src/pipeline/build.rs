@@ -10,7 +10,7 @@ use crate::bom::{self, Bom};
 use crate::finding::report::{Report, Subject, Verdict};
 use crate::finding::{FileFacts, Finding, rules};
 use crate::image::{Image, Origin};
-use crate::inspect;
+use crate::inspect::{self, Ahead};
 use crate::oci::layout::LayoutWriter;
 use crate::oci::{Descriptor, Platform};
 use crate::policy::{self, Cleared, Occasion, Terms};
@@ -251,7 +251,7 @@ fn one(
                 options.threads,
             )
         });
-        let inspected = inspect::image(&image, &rules);
+        let inspected = inspect::image(&image, &rules, &Ahead::default());
         let bom = bom::of(&image, &base.packages);
         let packed = packing
             .join()

@@ -8,7 +8,7 @@ use crate::finding::{Finding, rules};
 use crate::image::Image;
 use crate::image::folder::{self, FolderError};
 use crate::image::stored::{Stored, StoredError};
-use crate::inspect::{self, Rules};
+use crate::inspect::{self, Ahead, Rules};
 use crate::oci::document::Config;
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::policy::{self, Terms};
@@ -141,9 +141,11 @@ fn image(
     };
     let mut reports = Vec::new();
     for descriptor in &manifests {
-        let read = stored.read(descriptor, &SpoolRoom::of(LAYERS), &Limits::default());
+        let mut ahead = Ahead::default();
+        let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
+        let read = stored.read_observed(descriptor, &room, &limits, &mut ahead);
         let mut one = match read {
-            Ok(image) => judged(reference, terms, descriptor.digest, &image),
+            Ok(image) => judged(reference, terms, descriptor.digest, &image, &ahead),
             Err(error) if error.is_judgement() => {
                 unreadable(reference, terms, Some(descriptor), &error)
             }
@@ -166,11 +168,17 @@ fn image(
 }
 
 /// Inspects an image of a platform that was read.
-fn judged(reference: &Reference, terms: &Terms<'_>, digest: Digest, image: &Image) -> Report {
+fn judged(
+    reference: &Reference,
+    terms: &Terms<'_>,
+    digest: Digest,
+    image: &Image,
+    ahead: &Ahead,
+) -> Report {
     let platform = image.config.platform().known();
     let rules = Rules { platform: platform.clone(), ..Rules::default() };
     let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
-    let inspected = inspect::image(image, &rules);
+    let inspected = inspect::image(image, &rules, ahead);
     let judged = policy::judge(inspected, &diff_ids, vec![not_scanned()], terms);
     let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
     one.subject.digest = Some(digest);
@@ -187,8 +195,10 @@ fn saved(
 ) -> Result<Report, InspectError> {
     let mut reports = Vec::new();
     for image in &stored.saved {
-        match stored.read_saved(image, &SpoolRoom::of(LAYERS), &Limits::default()) {
-            Ok((digest, image)) => reports.push(judged(reference, terms, digest, &image)),
+        let mut ahead = Ahead::default();
+        let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
+        match stored.read_saved(image, &room, &limits, &mut ahead) {
+            Ok((digest, image)) => reports.push(judged(reference, terms, digest, &image, &ahead)),
             Err(error) if error.is_judgement() => {
                 reports.push(unreadable(reference, terms, None, &error));
             }

@@ -77,7 +77,8 @@ impl Cases<'_> {
         let platform = config.platform().known();
         let image = Image { config, layers: layers.collect(), annotations: BTreeMap::new() };
         let rules = Rules { platform, ..Rules::default() };
-        let (_, findings) = inspect::image(&image, &rules).into_parts(&[]);
+        let (_, findings) =
+            inspect::image(&image, &rules, &inspect::Ahead::default()).into_parts(&[]);
         self.judge(what, &findings, &expected);
     }
 

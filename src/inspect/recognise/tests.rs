@@ -1,6 +1,10 @@
 use super::*;
 use crate::inspect::pass::{CHUNK, ELF, ENCODED_ELF, PLACES};
 
+fn seen(bytes: &[u8]) -> (Scan, Vec<bool>) {
+    RECOGNISER.scan(RECOGNISER.pass(&bytes).unwrap())
+}
+
 #[test]
 fn every_category_of_the_table_has_a_rule() {
     for (fingerprint, _) in &RECOGNISER.fingerprints {
@@ -23,7 +27,7 @@ fn families_are_known_by_just_enough_and_not_by_less() {
         let marks = one.just_enough();
         let scan = |marks: &[&str]| {
             let bytes = format!("\0{}\0", marks.join("\0\0\0\0"));
-            let (_, found) = RECOGNISER.scan(&bytes.as_bytes()).unwrap();
+            let (_, found) = seen(bytes.as_bytes());
             one.evidence(&found)
         };
         assert!(scan(&marks).is_some(), "{name}: {marks:?}");
@@ -65,20 +69,20 @@ fn marks_are_found_across_the_borders_of_chunks() {
                 CHUNK * (1 + i % 2) + RECOGNISER.needles.overlap() - string.len() / 2 + i * 200;
             bytes[at..at + string.len()].copy_from_slice(string.as_bytes());
         }
-        let text = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
+        let text = seen(&bytes).0.known;
         assert_eq!(text, Vec::new(), "a text only speaks of {tool}");
         bytes[0] = 0;
-        let found = RECOGNISER.scan(&bytes.as_slice()).unwrap().0.known;
+        let found = seen(&bytes).0.known;
         assert!(found.iter().any(|one| one.tool == fingerprint.tool), "{tool}: {found:?}");
         let one_short = fingerprint.strings[0].as_bytes();
-        assert_eq!(RECOGNISER.scan(&one_short).unwrap().0.known, Vec::new());
+        assert_eq!(seen(one_short).0.known, Vec::new());
     }
 }
 
 #[test]
 fn karat_does_not_recognise_itself() {
     let itself = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    let found = RECOGNISER.scan(&itself.as_slice()).unwrap().0.known;
+    let found = seen(&itself).0.known;
     assert_eq!(found, Vec::new());
 }
 
@@ -89,17 +93,17 @@ fn executables_are_found_once_and_the_first_byte_is_not_inside() {
         bytes[at..at + 4].copy_from_slice(ELF);
     }
     bytes[500..505].copy_from_slice(ENCODED_ELF);
-    let (scan, _) = RECOGNISER.scan(&bytes.as_slice()).unwrap();
+    let (scan, _) = seen(&bytes);
     let second = (CHUNK + RECOGNISER.needles.overlap() - 1) as u64;
     assert_eq!(scan.executables, [CHUNK as u64 - 2, second]);
     assert_eq!(scan.encoded, [500]);
     let many = ELF.repeat(1000);
-    assert_eq!(RECOGNISER.scan(&many.as_slice()).unwrap().0.executables.len(), PLACES - 1);
+    assert_eq!(seen(&many).0.executables.len(), PLACES - 1);
 }
 
 #[test]
 fn abilities_are_read_out_of_programs() {
-    let scan = |text: &str| RECOGNISER.scan(&text.as_bytes()).unwrap().0.starts_programs;
+    let scan = |text: &str| seen(text.as_bytes()).0.starts_programs;
     assert_eq!(scan("\0syscall.forkExec\0").len(), 1);
     assert_eq!(scan("\0memfd_create\0 fexecve is long enough").len(), 1);
     assert_eq!(scan("\0memfd_create\0"), Vec::<&str>::new());
