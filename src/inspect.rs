@@ -39,7 +39,7 @@ use crate::finding::{FileFacts, Finding, Severity, rules};
 use crate::image::{Entry, Image, Kind, Layer, Origin, Tree};
 use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 pub use ahead::Ahead;
@@ -201,8 +201,6 @@ struct Look<'a> {
     found: Vec<(Option<usize>, Finding)>,
     /// How often each rule has found something, and the worst severity of what is not kept.
     counts: BTreeMap<&'static str, (usize, Option<Severity>)>,
-    /// Contents that were read already: whether they may be started, and are hidden.
-    seen: BTreeSet<(Digest, bool, bool)>,
     /// What may still be unpacked.
     budget: archive::Budget,
     /// The dynamic loaders, and the loaders that programs name.
@@ -229,7 +227,6 @@ impl<'a> Look<'a> {
             hidden: false,
             found: Vec::new(),
             counts: BTreeMap::new(),
-            seen: BTreeSet::new(),
             budget: archive::Budget::default(),
             loaders: loader::Loaders::default(),
             base_hardening: hardening::Base::default(),
@@ -297,15 +294,12 @@ impl<'a> Look<'a> {
         path::check(self, entry, origin);
         privilege::check(self, entry);
         let Kind::File(content) = &entry.kind else { return };
-        // Declared or not makes a difference; beyond that, equal bytes are equal.
         let declared = match (&self.declared, origin) {
             (Some(declared), Origin::Added) => Some(declared.get(&entry.path).copied()),
             _ => None,
         };
-        let key = (content.sha256(), entry.mode & 0o111 != 0, self.hidden);
-        if declared.is_none() && !self.seen.insert(key) {
-            return;
-        }
+        // The same bytes are looked at again at every path: rules depend on where a file is,
+        // and a waiver is for one path.
         self.content(entry, content, declared);
     }
 

@@ -61,6 +61,18 @@ fn what_a_later_layer_hides_is_refused_and_told() {
 }
 
 #[test]
+fn each_copy_of_the_same_bytes_is_told() {
+    let project = Project::new();
+    let copies = ["etc/one", "opt/two", "usr/bin/three"];
+    let image = one(copies.map(|path| file(path, "#!/bin/sh\n")));
+    let report = breaks(&project, "copies", &image, &["script"]);
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let scripts = findings.filter(|finding| finding["rule"] == "script");
+    let paths: BTreeSet<_> = scripts.map(|finding| finding["path"].to_string()).collect();
+    assert_eq!(paths, copies.map(|path| format!("\"/{path}\"")).into());
+}
+
+#[test]
 fn deletions_that_trick_readers_are_refused() {
     let project = Project::new();
     let base = || vec![app(), file("opt/a", "a"), folder("srv")];
