@@ -13,6 +13,7 @@ mod output;
 mod policy;
 mod settings;
 mod verify;
+mod verify_bundle;
 mod waivers;
 
 use args::{Arguments, Command};

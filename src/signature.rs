@@ -10,7 +10,9 @@
 //! | [`key`] | ECDSA P-256 keys: generate, read, write, sign, verify |
 //! | [`key_file`] | tells from the text of a key file what kind of key it is |
 //! | [`dsse`] | DSSE envelope and its pre-authentication encoding |
-//! | [`bundle`] | sigstore bundle around an envelope |
+//! | [`bundle`] | sigstore bundle around an envelope, signed with a key |
+//! | [`sigstore`] | sigstore bundles of every form, against a root of trust |
+//! | `provider` | the cryptography that the crates of sigstore compute with |
 //! | `encrypted_key` | the password container of cosign's private keys |
 //! | `json` | one strict pass over foreign JSON before any of it is interpreted |
 //! | [`error`] | everything that can go wrong |
@@ -36,6 +38,8 @@ pub mod error;
 mod json;
 pub mod key;
 pub mod key_file;
+mod provider;
+pub mod sigstore;
 #[cfg(test)]
 mod test_keys;
 

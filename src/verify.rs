@@ -8,16 +8,14 @@ use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::settings::Requirement;
-use crate::signature::{self, Bundle, PublicKey};
+use crate::signature::bundle;
+use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Read;
 
 /// The most referrers of one digest that are looked at.
 const MAX_CANDIDATES: usize = 100;
-/// The types of statement that are read (in-toto, Statement v1 and v0.1).
-const STATEMENTS: [&str; 2] =
-    ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
 /// The outcome of a verification.
 #[derive(Debug, Serialize)]
@@ -52,6 +50,21 @@ pub struct Candidate {
     pub predicate_type: Option<String>,
     /// Why it does not count; none when it does.
     pub refused: Option<String>,
+    /// What of its signature is wrong, in one word; none when that was not what was wrong.
+    pub reason: Option<Reason>,
+    /// The identity that signed and its issuer, of a certificate that was verified.
+    pub certified: Option<(String, String)>,
+    /// Whether an entry of a trusted log was verified.
+    pub logged: bool,
+}
+
+/// Whose signatures count, and what vouches for certificates and logs.
+#[derive(Debug)]
+pub struct Trust {
+    /// Who must have signed.
+    pub signer: Signer,
+    /// The authorities and logs.
+    pub root: TrustedRoot,
 }
 
 impl Verification {
@@ -75,29 +88,30 @@ enum Refused {
     MediaType(MediaType),
     #[error(transparent)]
     Stored(#[from] StoredError),
+    #[error("{0}")]
+    Unreadable(String),
     #[error(transparent)]
-    Document(#[from] crate::oci::document::DocumentError),
-    #[error(transparent)]
-    Signature(#[from] signature::Error),
+    Signature(#[from] Refusal),
+    #[error("it signs the bytes of the manifest, and not a statement about them")]
+    NoStatement,
     #[error("the signed statement cannot be read: {0}")]
     Statement(String),
-    #[error("the signed statement is about other digests")]
-    OtherDigest,
+}
+
+impl Refused {
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Signature(refusal) => Some(refusal.reason),
+            _ => None,
+        }
+    }
 }
 
 /// The parts of a signed statement that are judged (in-toto, Statement v1).
 #[derive(Deserialize)]
 struct Statement {
-    #[serde(rename = "_type")]
-    kind: String,
     #[serde(rename = "predicateType")]
     predicate_type: String,
-    subject: Vec<StatementSubject>,
-}
-
-#[derive(Deserialize)]
-struct StatementSubject {
-    digest: BTreeMap<String, String>,
 }
 
 /// Verifies a stored image.
@@ -107,7 +121,7 @@ struct StatementSubject {
 pub fn stored(
     stored: &Stored,
     root: &Descriptor,
-    key: &PublicKey,
+    trust: &Trust,
     require: &[Requirement],
 ) -> Result<Verification, StoredError> {
     let mut damage = Vec::new();
@@ -130,7 +144,7 @@ pub fn stored(
             descriptor,
             platform.and_then(|one| one.known()),
             &referrers,
-            key,
+            trust,
             require,
         ));
     }
@@ -175,14 +189,14 @@ fn check_bytes(
 }
 
 /// A referrer and its manifest, or why that could not be read.
-type Found = (Descriptor, Result<Manifest, Refused>);
+type Found = (Descriptor, Result<Manifest, String>);
 
 fn referrers(stored: &Stored) -> Vec<Found> {
     let read = |descriptor: &Descriptor| {
         let manifest = stored
             .document(descriptor, MAX_MANIFEST)
-            .map_err(Refused::from)
-            .and_then(|bytes| Ok(Manifest::parse(&bytes)?));
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| Manifest::parse(&bytes).map_err(|error| error.to_string()));
         (descriptor.clone(), manifest)
     };
     stored.artifacts().map(read).collect()
@@ -193,7 +207,7 @@ fn subject(
     descriptor: &Descriptor,
     platform: Option<crate::oci::Platform>,
     referrers: &[Found],
-    key: &PublicKey,
+    trust: &Trust,
     require: &[Requirement],
 ) -> Subject {
     let mut subject = Subject {
@@ -203,38 +217,59 @@ fn subject(
         candidates: Vec::new(),
     };
     for (referrer, manifest) in referrers {
-        // One that cannot be read may be about this digest: it is shown.
         let judged = match manifest {
-            Err(refused) => Err(refused.to_string()),
-            Ok(manifest) => match candidate(stored, manifest, descriptor, key) {
-                Err(Refused::OtherSubject(_)) => continue,
-                other => other.map_err(|refused| refused.to_string()),
-            },
+            Ok(manifest) => candidate(stored, manifest, descriptor, trust),
+            // One that cannot be read may be about this digest: it is shown.
+            Err(unreadable) => Err(Refused::Unreadable(unreadable.clone())),
         };
+        if matches!(judged, Err(Refused::OtherSubject(_))) {
+            continue;
+        }
         if subject.candidates.len() == MAX_CANDIDATES {
             break;
         }
         if let Ok(signed) = &judged {
             for (requirement, met) in &mut subject.met {
-                *met |= requirement.predicate_type() == signed;
+                *met |= requirement.predicate_type() == signed.predicate_type;
             }
         }
-        let (predicate_type, refused) = match judged {
-            Ok(signed) => (Some(signed), None),
-            Err(refused) => (None, Some(refused)),
-        };
-        subject.candidates.push(Candidate { digest: referrer.digest, predicate_type, refused });
+        let digest = referrer.digest;
+        subject.candidates.push(match judged {
+            Ok(signed) => Candidate {
+                digest,
+                predicate_type: Some(signed.predicate_type),
+                refused: None,
+                reason: None,
+                certified: signed.certified,
+                logged: signed.logged,
+            },
+            Err(refused) => Candidate {
+                digest,
+                predicate_type: None,
+                refused: Some(refused.to_string()),
+                reason: refused.reason(),
+                certified: None,
+                logged: false,
+            },
+        });
     }
     subject
 }
 
-/// Judges one candidate and returns the predicate type that was signed.
+/// A statement about a subject whose signature counts.
+struct Signed {
+    predicate_type: String,
+    certified: Option<(String, String)>,
+    logged: bool,
+}
+
+/// Judges one candidate.
 fn candidate(
     stored: &Stored,
     manifest: &Manifest,
     subject: &Descriptor,
-    key: &PublicKey,
-) -> Result<String, Refused> {
+    trust: &Trust,
+) -> Result<Signed, Refused> {
     let about = manifest.subject.as_ref().ok_or(Refused::NoSubject)?;
     if about.digest != subject.digest {
         return Err(Refused::OtherSubject(about.digest));
@@ -245,17 +280,10 @@ fn candidate(
     if layer.media_type != MediaType::SIGSTORE_BUNDLE {
         return Err(Refused::MediaType(layer.media_type.clone()));
     }
-    let bytes = stored.document(layer, signature::bundle::MAX_SIZE as u64)?;
-    let signed = Bundle::parse(&bytes)?.verify_with_key(key)?;
-    let statement: Statement = serde_json::from_slice(signed.as_bytes())
+    let bytes = stored.document(layer, bundle::MAX_SIZE as u64)?;
+    let verified = sigstore::verify(&bytes, subject.digest.bytes(), &trust.signer, &trust.root)?;
+    let Content::Statement(statement) = verified.content else { return Err(Refused::NoStatement) };
+    let Statement { predicate_type } = serde_json::from_slice(statement.as_bytes())
         .map_err(|error| Refused::Statement(error.to_string()))?;
-    if !STATEMENTS.contains(&statement.kind.as_str()) {
-        return Err(Refused::Statement(format!("its type is `{}`", statement.kind)));
-    }
-    let wanted = subject.digest.hex();
-    if statement.subject.iter().any(|one| one.digest.get("sha256") == Some(&wanted)) {
-        Ok(statement.predicate_type)
-    } else {
-        Err(Refused::OtherDigest)
-    }
+    Ok(Signed { predicate_type, certified: verified.certified, logged: verified.logged })
 }

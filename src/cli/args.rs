@@ -137,16 +137,62 @@ pub(super) struct Inspect {
     pub(super) policy: Policy,
 }
 
+/// Who must have signed, and by whom that is vouched for.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Signer {
+    /// The public key that must have signed.
+    #[arg(long, value_name = "KEY", required_unless_present_any = ["identity", "identity_regexp"])]
+    pub(super) key: Option<PathBuf>,
+    /// The identity that must have signed: a mail address or a URI, as the certificate has it.
+    #[arg(
+        long,
+        alias = "certificate-identity",
+        value_name = "IDENTITY",
+        requires = "issuer",
+        conflicts_with = "key"
+    )]
+    pub(super) identity: Option<String>,
+    /// A regular expression that the whole identity must match.
+    #[arg(
+        long,
+        alias = "certificate-identity-regexp",
+        value_name = "PATTERN",
+        requires = "issuer",
+        conflicts_with_all = ["key", "identity"]
+    )]
+    pub(super) identity_regexp: Option<String>,
+    /// The issuer that must have vouched for the identity.
+    #[arg(long, alias = "certificate-oidc-issuer", value_name = "URL", conflicts_with = "key")]
+    pub(super) issuer: Option<String>,
+    /// The certificate authorities, logs and timestamp authorities that are trusted; by default
+    /// those of the public good instance of sigstore.
+    #[arg(long, value_name = "FILE")]
+    pub(super) trusted_root: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, or the path of one.
-    #[arg(value_name = "REF")]
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, or the path of one. With `--bundle`: any
+    /// file, or its digest, `sha256:HEX`.
+    #[arg(value_name = "REF|FILE|sha256:HEX")]
     pub(super) reference: String,
-    /// The public key that must have signed.
-    #[arg(long, value_name = "KEY")]
-    pub(super) key: PathBuf,
-    /// What must be signed; by default what the policy requires.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "STATEMENT")]
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    /// The sigstore bundle of a file or digest.
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
+    /// The predicate type that the bundle must have signed; by default any, which is printed.
+    #[arg(long = "type", value_name = "URI", requires = "bundle")]
+    pub(super) predicate_type: Option<String>,
+    /// What must be signed of an image; by default what the policy requires.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "STATEMENT",
+        conflicts_with = "bundle"
+    )]
     pub(super) require: Vec<Require>,
     #[command(flatten)]
     pub(super) policy: Policy,

@@ -7,6 +7,7 @@ use karat::assemble::input::Project;
 use karat::oci::Digest;
 use karat::recipe::discover::{self, POLICY_FILE};
 use karat::settings::file::Loaded;
+use karat::signature::sigstore::{self, Identity, Refusal, Signer, TrustedRoot};
 use karat::signature::{self, KeyFileKind, PrivateKey, PublicKey, key};
 use karat::time::{Date, Now};
 use karat::waiver::{self, Waiver};
@@ -36,6 +37,14 @@ pub(super) enum SettingsError {
     KeyLong { path: PathBuf, limit: usize },
     #[error("`{}`: {error}", path.display())]
     Key { path: PathBuf, error: signature::Error },
+    #[error("`{}` cannot be read: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("`{}` is longer than {limit} bytes, the most that is read of {what}", path.display())]
+    Long { path: PathBuf, what: &'static str, limit: usize },
+    #[error("the root of trust `{}`: {error}", path.display())]
+    TrustedRoot { path: PathBuf, error: Refusal },
+    #[error("`--identity-regexp`: {0}")]
+    Pattern(String),
     #[error("the key needs a password, and there is no terminal to ask for it")]
     NoPassword,
     #[error("the two passwords differ")]
@@ -49,6 +58,7 @@ impl SettingsError {
         match self {
             Self::Folder { error, .. }
             | Self::KeyFile { error, .. }
+            | Self::File { error, .. }
             | Self::WaiverFile { error, .. }
             | Self::PolicyFile { error, .. } => !matches!(
                 error.kind(),
@@ -234,6 +244,54 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKey, SettingsError> {
 pub(super) fn public_key(path: &Path) -> Result<PublicKey, SettingsError> {
     PublicKey::from_pem(&key_text(path)?)
         .map_err(|error| SettingsError::Key { path: path.to_owned(), error })
+}
+
+/// Reads a file that a user names, at most `limit` bytes of it.
+pub(super) fn file(
+    path: &Path,
+    what: &'static str,
+    limit: usize,
+) -> Result<Vec<u8>, SettingsError> {
+    let read = |error| SettingsError::File { path: path.to_owned(), error };
+    // Before it is opened: opening a FIFO waits for a writer.
+    if !path.metadata().map_err(read)?.is_file() {
+        return Err(read(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .map_err(read)?;
+    if bytes.len() > limit {
+        return Err(SettingsError::Long { path: path.to_owned(), what, limit });
+    }
+    Ok(bytes)
+}
+
+/// Returns whose signature is demanded.
+pub(super) fn signer(args: &args::Signer) -> Result<Signer, SettingsError> {
+    // The arguments are checked to be a key, or one of the others with an issuer.
+    let issuer = args.issuer.as_deref().unwrap_or_default();
+    Ok(match (&args.key, &args.identity, &args.identity_regexp) {
+        (Some(key), ..) => Signer::Key(public_key(key)?),
+        (None, Some(identity), _) => Signer::Identity(Identity::exact(identity, issuer)),
+        (None, None, pattern) => {
+            let pattern = pattern.as_deref().unwrap_or_default();
+            let identity = Identity::matching(pattern, issuer).map_err(SettingsError::Pattern)?;
+            Signer::Identity(identity)
+        }
+    })
+}
+
+/// Reads a root of trust; without a file, that of the public good instance.
+pub(super) fn trusted_root(path: Option<&Path>) -> Result<TrustedRoot, SettingsError> {
+    let named = path.unwrap_or(Path::new("(built in)"));
+    let wrong = |error| SettingsError::TrustedRoot { path: named.to_owned(), error };
+    match path {
+        Some(path) => {
+            TrustedRoot::parse(&file(path, "a root of trust", sigstore::MAX_ROOT)?).map_err(wrong)
+        }
+        None => TrustedRoot::public_good().map_err(wrong),
+    }
 }
 
 /// Returns the password: from `COSIGN_PASSWORD`, which may be empty, or asked for, twice

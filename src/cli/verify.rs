@@ -1,20 +1,24 @@
-//! `karat verify`.
+//! `karat verify` of an image.
 
 use super::args::{self, Require};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
-use super::settings;
+use super::{settings, verify_bundle};
 use karat::finding::escape;
 use karat::image::stored::Stored;
-use karat::oci::Reference;
+use karat::oci::{Digest, Reference};
 use karat::settings::Requirement;
-use karat::verify::{self, Verification};
-use serde_json::json;
+use karat::signature::sigstore::Signer;
+use karat::verify::{self, Trust, Verification};
+use serde_json::{Value, json};
 
 pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
+    if let Some(bundle) = &args.bundle {
+        return verify_bundle::run(args, bundle, output);
+    }
     let policy = settings::policy_here(&args.policy)?.policy;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
-    let key = settings::public_key(&args.key)?;
+    let trust = trust(&args.signer)?;
     let require: Vec<Requirement> = if args.require.is_empty() {
         policy.gate.require.clone()
     } else {
@@ -31,28 +35,53 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
         return Err(Failure::usage(format!(
             "`{reference}` is no image that this version of karat verifies"
         ))
-        .hint("`oci:DIR[:TAG]` or `archive:FILE`"));
+        .hint("`oci:DIR[:TAG]` or `archive:FILE`; for any other file, name its `--bundle`"));
     };
     let tag = match &reference {
         Reference::Layout { tag, .. } => tag.as_deref(),
         _ => None,
     };
     let root = stored.image(tag)?;
-    let verification = verify::stored(&stored, root, &key, &require)?;
+    let verification = verify::stored(&stored, root, &trust, &require)?;
     let accepted = verification.accepted();
     if output.is_json() {
-        output.json(&json!({
+        let mut document = json!({
             "schema": "karat.verification/v1",
-            "verdict": if accepted { "accepted" } else { "rejected" },
+            "verdict": verdict(accepted),
             "reference": reference.to_string(),
             "policy": { "name": policy.name, "digest": policy.digest() },
-            "key": key.fingerprint(),
             "verification": verification,
-        }));
+        });
+        demanded(&mut document, &trust);
+        output.json(&document);
     } else {
         print(&reference, &verification, &policy, output);
     }
-    Ok(if accepted { CODE_DONE } else { CODE_REJECTED })
+    Ok(code(accepted))
+}
+
+/// Reads who must have signed, and the root of trust.
+pub(super) fn trust(args: &args::Signer) -> Result<Trust, Failure> {
+    let signer = settings::signer(args)?;
+    let root = settings::trusted_root(args.trusted_root.as_deref())?;
+    Ok(Trust { signer, root })
+}
+
+/// Adds to a document who was demanded.
+pub(super) fn demanded(document: &mut Value, trust: &Trust) {
+    match &trust.signer {
+        Signer::Key(key) => document["key"] = json!(key.fingerprint()),
+        Signer::Identity(identity) => document["identity"] = json!(identity.to_string()),
+    }
+    document["trustedRoot"] = json!(Digest::from(*trust.root.sha256()));
+}
+
+pub(super) fn verdict(accepted: bool) -> &'static str {
+    if accepted { "accepted" } else { "rejected" }
+}
+
+pub(super) fn code(accepted: bool) -> u8 {
+    if accepted { CODE_DONE } else { CODE_REJECTED }
 }
 
 fn print(
@@ -61,9 +90,9 @@ fn print(
     policy: &karat::settings::Policy,
     output: &Output,
 ) {
-    let verdict = if verification.accepted() { "accepted" } else { "rejected" };
     output.result(&format!(
-        "{verdict}  {}  {}",
+        "{}  {}  {}",
+        verdict(verification.accepted()),
         escape::terminal(&reference.to_string()),
         verification.digest
     ));
@@ -90,7 +119,15 @@ fn print(
                     format!("refused {}: {}", candidate.digest, escape::terminal(why))
                 }
                 (None, Some(kind)) => {
-                    format!("taken   {}: {}", candidate.digest, escape::terminal(kind))
+                    let by = candidate.certified.as_ref().map(|(identity, issuer)| {
+                        format!(
+                            " by {} of {}",
+                            escape::terminal(identity),
+                            escape::terminal(issuer)
+                        )
+                    });
+                    let by = by.unwrap_or_default();
+                    format!("taken   {}: {}{by}", candidate.digest, escape::terminal(kind))
                 }
                 (None, None) => continue,
             };

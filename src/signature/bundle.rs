@@ -88,7 +88,7 @@ impl VerifiedStatementBytes {
 /// [`Error::StatementType`] or a JSON error if the statement could not be verified later,
 /// [`Error::TooLarge`] if the bundle would exceed [`MAX_SIZE`], [`Error::SigningFailed`].
 pub fn sign_statement(statement_json: &[u8], key: &PrivateKey) -> Result<Bundle, Error> {
-    check_statement(statement_json, &[STATEMENT_V1])?;
+    check_type(statement_json, &[STATEMENT_V1])?;
     let envelope = Envelope::sign(IN_TOTO_PAYLOAD, statement_json, key)?;
     let hint = key.public_key().hint();
     let wire = WireOut {
@@ -214,13 +214,18 @@ impl Bundle {
             return Err(Error::HintMismatch { found: quoted(found), expected });
         }
         let statement = self.envelope.verify(IN_TOTO_PAYLOAD, key)?.into_inner();
-        check_statement(statement, &[STATEMENT_V1, STATEMENT_V0_1])?;
-        Ok(VerifiedStatementBytes(statement.to_vec()))
+        check_statement(statement)
     }
 }
 
+/// Takes bytes whose signature was verified, if they are one unambiguous in-toto statement.
+pub(super) fn check_statement(statement: &[u8]) -> Result<VerifiedStatementBytes, Error> {
+    check_type(statement, &[STATEMENT_V1, STATEMENT_V0_1])?;
+    Ok(VerifiedStatementBytes(statement.to_vec()))
+}
+
 /// Refuses bytes that are not one unambiguous in-toto statement of an accepted type.
-fn check_statement(statement: &[u8], accepted: &[&str]) -> Result<(), Error> {
+fn check_type(statement: &[u8], accepted: &[&str]) -> Result<(), Error> {
     json::check(statement, STATEMENT_LIMITS)?;
     let WireStatementType { kind } = json::object(statement, STATEMENT_LIMITS.what)?;
     if accepted.contains(&kind.as_str()) {

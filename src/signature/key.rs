@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use p256::{
     ecdsa::{
         Signature, SigningKey, VerifyingKey,
-        signature::{Signer, Verifier},
+        signature::{Signer, Verifier, hazmat::PrehashVerifier as _},
     },
     pkcs8::{
         DecodePrivateKey, EncodePrivateKey, ObjectIdentifier, PrivateKeyInfoRef,
@@ -264,6 +264,19 @@ impl PublicKey {
         let signature = Signature::from_der(signature).map_err(|_| Error::MalformedSignature)?;
         self.verifying
             .verify(message, &signature)
+            .map_err(|_| Error::SignatureMismatch { fingerprint: self.fingerprint() })
+    }
+
+    /// Verifies a DER encoded signature over the message that has this SHA-256. Signatures with
+    /// a high S are accepted, as by [`PublicKey::verify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PublicKey::verify`].
+    pub fn verify_sha256(&self, sha256: &[u8; 32], signature: &[u8]) -> Result<(), Error> {
+        let signature = Signature::from_der(signature).map_err(|_| Error::MalformedSignature)?;
+        self.verifying
+            .verify_prehash(sha256, &signature)
             .map_err(|_| Error::SignatureMismatch { fingerprint: self.fingerprint() })
     }
 

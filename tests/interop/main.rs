@@ -12,6 +12,7 @@
 #[path = "../it/support/archive_cases.rs"]
 #[expect(dead_code, reason = "the command's tests use all of it")]
 mod archive_cases;
+mod conformance;
 mod gotar;
 mod layout;
 mod platforms;
@@ -65,6 +66,9 @@ cases! {
         sigstore_js_verifies_every_bundle
         sigstore_js_refuses_what_was_altered
         karat_refuses_what_was_altered;
+    conformance:
+        every_bundle_is_judged_as_its_name_says
+        a_bundle_signed_after_its_certificate_is_refused_for_that;
     sbom:
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements
