@@ -19,7 +19,7 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 #[derive(Debug, Clone)]
 pub struct Statement {
     /// What kind of statement it is.
-    pub predicate_type: &'static str,
+    pub predicate_type: String,
     /// The statement's bytes.
     pub bytes: Vec<u8>,
 }
@@ -39,20 +39,76 @@ pub fn statements<T>(
     let mut named = unnamed.clone();
     named.insert("name", json!(name));
     vec![
-        statement(Requirement::Signature, &unnamed, &json!({})),
-        statement(Requirement::Sbom, &named, sbom),
-        statement(Requirement::Provenance, &named, provenance),
+        statement(Requirement::Signature.predicate_type(), &unnamed, &json!({})),
+        statement(Requirement::Sbom.predicate_type(), &named, sbom),
+        statement(Requirement::Provenance.predicate_type(), &named, provenance),
     ]
 }
 
-/// Writes a statement (in-toto attestation framework, Statement v1).
-fn statement(requirement: Requirement, subject: &impl Serialize, predicate: &Value) -> Statement {
-    let predicate_type = requirement.predicate_type();
+/// Makes a statement (in-toto attestation framework, Statement v1).
+pub fn statement(predicate_type: &str, subject: &impl Serialize, predicate: &Value) -> Statement {
     let bytes = canonical::json(&json!({
         "_type": STATEMENT,
         "subject": [subject],
         "predicateType": predicate_type,
         "predicate": predicate,
     }));
-    Statement { predicate_type, bytes }
+    Statement { predicate_type: predicate_type.to_owned(), bytes }
+}
+
+/// Makes the statement that an image is signed, for one that is there already. It says nothing
+/// of what is in the image.
+pub fn signature(digest: &Digest) -> Statement {
+    let subject = json!({ "digest": { "sha256": digest.hex() } });
+    statement(Requirement::Signature.predicate_type(), &subject, &json!({}))
+}
+
+/// The short names of predicate types that users of cosign know.
+const SHORT: [(&str, &str); 7] = [
+    ("spdx", "https://spdx.dev/Document"),
+    ("spdxjson", "https://spdx.dev/Document"),
+    ("cyclonedx", "https://cyclonedx.org/bom"),
+    ("link", "https://in-toto.io/Link/v1"),
+    ("vuln", "https://cosign.sigstore.dev/attestation/vuln/v1"),
+    ("openvex", "https://openvex.dev/ns"),
+    ("custom", "https://cosign.sigstore.dev/attestation/v1"),
+];
+/// What only karat states, of what it has seen itself: each with the beginning of the types of
+/// other versions, and cosign's short names.
+const OWN: [&str; 6] = [
+    "https://sigstore.dev/cosign/sign/",
+    "https://slsa.dev/provenance/",
+    "https://slsa.dev/verification_summary/",
+    "https://in-toto.io/attestation/test-result/",
+    "https://in-toto.io/attestation/vulns/",
+    "slsaprovenance",
+];
+
+/// Why a predicate type is refused.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum PredicateTypeError {
+    #[error("`{0}` is stated by karat alone, of what it has seen itself")]
+    Own(String),
+    #[error("`{0}` is neither a URI nor a short name of a predicate type")]
+    Unknown(String),
+}
+
+/// Returns the predicate type that a user names: a URI, or one of cosign's short names.
+///
+/// # Errors
+/// When it is neither, or one that karat states itself.
+pub fn predicate_type(named: &str) -> Result<String, PredicateTypeError> {
+    if let Some((_, long)) = SHORT.iter().find(|(short, _)| *short == named) {
+        return Ok((*long).to_owned());
+    }
+    // Schemes and hosts are the same in every case of letters.
+    let folded = named.to_ascii_lowercase();
+    if OWN.iter().any(|own| folded.starts_with(own)) {
+        return Err(PredicateTypeError::Own(named.to_owned()));
+    }
+    let is_uri = named.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && !rest.is_empty() && named.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    if is_uri { Ok(named.to_owned()) } else { Err(PredicateTypeError::Unknown(named.to_owned())) }
 }

@@ -12,6 +12,7 @@ mod key;
 mod output;
 mod policy;
 mod settings;
+mod sign;
 mod verify;
 mod verify_bundle;
 mod waivers;
@@ -48,6 +49,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, &output),
         Command::Inspect(args) => inspect::run(&args, &output),
         Command::Verify(args) => verify::run(&args, &output),
+        Command::Sign(args) => sign::sign(&args, &output),
+        Command::Attest(args) => sign::attest(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
         Command::Waivers(args) => waivers::run(&args, &output),

@@ -15,7 +15,7 @@ pub mod path;
 pub mod pattern;
 pub mod platform;
 pub mod reference;
-mod strict_json;
+pub mod strict_json;
 
 pub use descriptor::{Descriptor, MediaType};
 pub use digest::{DiffId, Digest};

@@ -12,6 +12,7 @@ mod staging;
 use crate::image::stored::StoredError;
 use crate::oci::layout::BLOBS;
 use crate::oci::{Descriptor, Reference};
+use crate::sign::Referrer;
 pub use staging::Staging;
 use std::fmt;
 use std::io;
@@ -145,6 +146,14 @@ pub fn release(
         Destination::Layout { dir, tag } => layout::write(release, staging, dir, tag.as_deref()),
         Destination::Dist(path) => dist::write(Some(release), staging, papers, path),
     }
+}
+
+/// Adds referrers to a layout, where they are not yet, and returns how many were added.
+///
+/// # Errors
+/// When it cannot be read or written; it is left as it was, with blobs that nothing names.
+pub fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, PublishError> {
+    layout::refer(dir, referrers)
 }
 
 /// Leaves the report of a rejected image in the default output, and no image. Other

@@ -44,8 +44,8 @@ pub fn statement(
     let bundle = sign_statement(&statement.bytes, key)?.to_json();
     let annotations = BTreeMap::from([
         (CONTENT.to_owned(), "dsse-envelope".to_owned()),
-        (PREDICATE_TYPE.to_owned(), statement.predicate_type.to_owned()),
-        (IN_TOTO_PREDICATE_TYPE.to_owned(), statement.predicate_type.to_owned()),
+        (PREDICATE_TYPE.to_owned(), statement.predicate_type.clone()),
+        (IN_TOTO_PREDICATE_TYPE.to_owned(), statement.predicate_type.clone()),
         ("org.opencontainers.image.created".to_owned(), epoch.to_string()),
     ]);
     let manifest = Manifest {

@@ -12,7 +12,6 @@ use crate::signature::bundle;
 use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// The most referrers of one digest that are looked at.
 const MAX_CANDIDATES: usize = 100;
@@ -166,20 +165,7 @@ fn check_bytes(
         Err(error) => return Err(error),
     };
     for layer in &manifest.layers {
-        let read = stored.blob(layer).and_then(|mut blob| {
-            let mut chunk = vec![0; 256 << 10];
-            loop {
-                match blob.read(&mut chunk) {
-                    Ok(0) => return Ok(()),
-                    Ok(_) => {}
-                    Err(error) => match crate::archive::Error::from(error) {
-                        crate::archive::Error::Io(error) => return Err(error.into()),
-                        error => return Err(StoredError::Differs { digest: layer.digest, error }),
-                    },
-                }
-            }
-        });
-        match read {
+        match stored.check(layer) {
             Ok(()) => {}
             Err(error) if error.is_judgement() => damage.push(format!("layer: {error}")),
             Err(error) => return Err(error),

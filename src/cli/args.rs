@@ -46,6 +46,12 @@ pub(super) enum Command {
     /// Verifies the signatures on an image and that its bytes are what was signed.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
+    /// Signs an image that is there already, or any file into a bundle.
+    #[command(after_help = EXIT_CODES)]
+    Sign(Sign),
+    /// Signs a statement about an image: an SBOM, the result of a scan, anything.
+    #[command(after_help = EXIT_CODES)]
+    Attest(Attest),
     /// Makes and shows signing keys in cosign's format.
     #[command(after_help = EXIT_CODES)]
     Key(Key),
@@ -196,6 +202,47 @@ pub(super) struct Verify {
     pub(super) require: Vec<Require>,
     #[command(flatten)]
     pub(super) policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sign {
+    /// The image, `oci:DIR[:TAG]`: it and each of its platforms is signed. With `--bundle`: any
+    /// file, or its digest, `sha256:HEX`.
+    #[arg(value_name = "REF|FILE|sha256:HEX")]
+    pub(super) reference: String,
+    /// The sigstore bundle to write, over the bytes of a file.
+    #[arg(long, value_name = "OUT")]
+    pub(super) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Attest {
+    /// The image, `oci:DIR[:TAG]`: the statement is made of it and of each of its platforms.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// What the statement is: a URI, or one of cosign's short names: `spdxjson`, `cyclonedx`,
+    /// `vuln`, `openvex`, `link`, `custom`.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) predicate_type: String,
+    /// What is stated, a JSON object.
+    #[arg(long, value_name = "FILE")]
+    pub(super) predicate: PathBuf,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+}
+
+/// With what a signature is made.
+#[derive(Debug, Args)]
+pub(super) struct Signing {
+    /// The private key: a file, or `env://VARIABLE`. Its password is read from
+    /// `COSIGN_PASSWORD` or asked for.
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: PathBuf,
+    /// The time that is written, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

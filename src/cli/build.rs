@@ -16,7 +16,7 @@ use karat::pipeline::build::{self, Built, Options};
 use karat::publish::Destination;
 use karat::recipe::{self, Recipe, discover, infer};
 use karat::store::Positioned;
-use karat::time::{Epoch, Now};
+use karat::time::Now;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -43,12 +43,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     let platforms =
         args.platforms.iter().map(|text| text.parse::<Platform>()).collect::<Result<Vec<_>, _>>();
     let platforms = platforms.map_err(|error| Failure::usage(error.to_string()))?;
-    let epoch = match args.source_date_epoch.as_deref().filter(|text| !text.is_empty()) {
-        Some(text) => text.parse::<Epoch>().map_err(|error| {
-            Failure::usage(format!("`--source-date-epoch` or SOURCE_DATE_EPOCH: {error}"))
-        })?,
-        None => Epoch::default(),
-    };
+    let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let destinations = args
         .output
         .iter()

@@ -9,7 +9,7 @@ use karat::recipe::discover::{self, POLICY_FILE};
 use karat::settings::file::Loaded;
 use karat::signature::sigstore::{self, Identity, Refusal, Signer, TrustedRoot};
 use karat::signature::{self, KeyFileKind, PrivateKey, PublicKey, key};
-use karat::time::{Date, Now};
+use karat::time::{Date, Epoch, Now};
 use karat::waiver::{self, Waiver};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -33,6 +33,8 @@ pub(super) enum SettingsError {
     KeyFile { path: PathBuf, error: io::Error },
     #[error("`{}` is no regular file", .0.display())]
     KeySpecial(PathBuf),
+    #[error("this version of karat has no keys of `{0}://`")]
+    KeyScheme(String),
     #[error("`{}` is longer than {limit} bytes, which no key file is", path.display())]
     KeyLong { path: PathBuf, limit: usize },
     #[error("`{}`: {error}", path.display())]
@@ -84,6 +86,7 @@ impl SettingsError {
             Self::Key { path, .. } if path.extension().is_some_and(|ending| ending == "key") => {
                 Some("check the password; to verify, name the public key: `cosign.pub`".to_owned())
             }
+            Self::KeyScheme(_) => Some("a key is a file, or `env://VARIABLE`".to_owned()),
             Self::NoPassword => Some("set COSIGN_PASSWORD; it may be empty".to_owned()),
             _ => None,
         }
@@ -210,7 +213,27 @@ pub(super) fn now(named: Option<&str>) -> Result<Now, Failure> {
     }
 }
 
+/// Returns the time that a user wants to be written; nothing, or an empty text, is 1970.
+pub(super) fn epoch(named: Option<&str>) -> Result<Epoch, Failure> {
+    match named.filter(|text| !text.is_empty()) {
+        Some(text) => text.parse().map_err(|error| {
+            Failure::usage(format!("`--source-date-epoch` or SOURCE_DATE_EPOCH: {error}"))
+        }),
+        None => Ok(Epoch::default()),
+    }
+}
+
+/// Reads the text of a key: of a file, or of the variable that `env://` names.
 fn key_text(path: &Path) -> Result<String, SettingsError> {
+    if let Some((scheme, name)) = path.to_str().and_then(|named| named.split_once("://")) {
+        if scheme != "env" {
+            return Err(SettingsError::KeyScheme(scheme.to_owned()));
+        }
+        return std::env::var(name).map_err(|error| {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+            SettingsError::KeyFile { path: path.to_owned(), error }
+        });
+    }
     let read = |error| SettingsError::KeyFile { path: path.to_owned(), error };
     if !path.metadata().map_err(read)?.is_file() {
         return Err(SettingsError::KeySpecial(path.to_owned()));

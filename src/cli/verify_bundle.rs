@@ -24,10 +24,7 @@ struct Statement {
 pub(super) fn run(args: &args::Verify, bundle: &Path, output: &Output) -> Result<u8, Failure> {
     let trust = trust(&args.signer)?;
     let bundle = settings::file(bundle, "a bundle", karat::signature::bundle::MAX_SIZE)?;
-    let artifact = match args.reference.parse::<Digest>() {
-        Ok(digest) => digest,
-        Err(_) => digest_of(Path::new(&args.reference))?,
-    };
+    let artifact = artifact(&args.reference)?;
     let verified = sigstore::verify(&bundle, artifact.bytes(), &trust.signer, &trust.root);
     let predicate_type = match &verified {
         Ok(Verified { content: Content::Statement(statement), .. }) => {
@@ -82,6 +79,11 @@ pub(super) fn run(args: &args::Verify, bundle: &Path, output: &Output) -> Result
         output.result(&format!("  entry    {log}"));
     }
     Ok(code(accepted))
+}
+
+/// Returns the digest that a user names, or that of the file that a user names.
+pub(super) fn artifact(named: &str) -> Result<Digest, Failure> {
+    named.parse::<Digest>().or_else(|_| digest_of(Path::new(named)))
 }
 
 /// Hashes a file of any length.

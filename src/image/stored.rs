@@ -302,6 +302,22 @@ impl Stored {
         Ok(VerifiedReader::new(reader, *digest.bytes(), descriptor.size))
     }
 
+    /// Reads a blob to its end and makes sure that it is what its digest says.
+    ///
+    /// # Errors
+    /// When it is missing, or is not.
+    pub fn check(&self, descriptor: &Descriptor) -> Result<(), StoredError> {
+        let mut blob = self.blob(descriptor)?;
+        let mut chunk = vec![0; 256 << 10];
+        loop {
+            match blob.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(differs(descriptor, error)),
+            }
+        }
+    }
+
     /// Returns the manifests of the images of a descriptor: itself, or those that an index
     /// lists, in its order. Attestation manifests of BuildKit (platform `unknown`) are left out.
     ///

@@ -18,6 +18,15 @@ pub(super) fn check(text: &[u8]) -> Result<(), serde_json::Error> {
     reader.end()
 }
 
+/// Reads a text of any shape.
+///
+/// # Errors
+/// When it is no JSON, repeats a key in any object, or nests more than 64 deep.
+pub fn value(text: &[u8]) -> Result<serde_json::Value, serde_json::Error> {
+    check(text)?;
+    serde_json::from_slice(text)
+}
+
 /// A value of any kind, with how much deeper it may go.
 #[derive(Clone, Copy)]
 struct Value {

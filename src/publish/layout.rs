@@ -5,6 +5,7 @@ use crate::image::stored::Stored;
 use crate::oci::document::{Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
 use crate::oci::layout::{BLOBS, LayoutWriter, REF_NAME, blob_path};
 use crate::oci::{Descriptor, Digest};
+use crate::sign::{self, Referrer};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -85,6 +86,31 @@ pub(super) fn write(
         }
     }
     Ok(())
+}
+
+/// Puts referrers into a layout: their blobs first, then the index that names them.
+pub(super) fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, PublishError> {
+    let write = |error| PublishError::Write { path: dir.to_owned(), error };
+    let _place = staging::lock(dir)?;
+    let old = Stored::open_folder(dir)
+        .map_err(|error| PublishError::Old { path: dir.to_owned(), error: Box::new(error) })?;
+    let mut manifests = old.index.manifests;
+    let before = manifests.len();
+    let layout = LayoutWriter::create(dir).map_err(write)?;
+    for referrer in referrers {
+        if manifests.iter().any(|known| known.digest == referrer.descriptor.digest) {
+            continue;
+        }
+        for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
+            layout.write_blob(bytes).map_err(write)?;
+        }
+        manifests.push(referrer.descriptor.clone());
+    }
+    let added = manifests.len() - before;
+    if added > 0 {
+        layout.finish(&Index::new(manifests).to_bytes()).map_err(write)?;
+    }
+    Ok(added)
 }
 
 /// Returns the entries of an index that stay: not the image of this name, and not what

@@ -13,6 +13,7 @@
 //! are counted, kept and not verified. Unknown fields are refused, as by the reference
 //! implementation sigstore-go.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
@@ -105,6 +106,31 @@ pub fn sign_statement(statement_json: &[u8], key: &PrivateKey) -> Result<Bundle,
     // result.
     bundle.verify_with_key(key.public_key())?;
     Ok(bundle)
+}
+
+/// Signs an artifact, by its SHA-256, into a bundle that holds the signature itself and no
+/// statement, as `cosign sign-blob` writes it. Gives the JSON text. The same artifact and key
+/// give the same bundle, byte for byte; it is verified before it is returned.
+///
+/// # Errors
+///
+/// [`Error::SigningFailed`], or the error of verifying.
+pub fn sign_artifact(sha256: &[u8; 32], key: &PrivateKey) -> Result<Vec<u8>, Error> {
+    let signature = key.sign_sha256(sha256)?;
+    key.public_key().verify_sha256(sha256, &signature)?;
+    let hint = key.public_key().hint();
+    let wire = ArtifactOut {
+        media_type: MEDIA_TYPE,
+        verification_material: MaterialOut { public_key: PublicKeyOut { hint: &hint } },
+        message_signature: MessageOut {
+            message_digest: MessageDigestOut {
+                algorithm: "SHA2_256",
+                digest: STANDARD.encode(sha256),
+            },
+            signature: STANDARD.encode(signature),
+        },
+    };
+    serde_json::to_vec(&wire).map_err(|error| json::invalid(WHAT, &error))
 }
 
 impl Bundle {
@@ -245,6 +271,27 @@ struct WireOut<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct ArtifactOut<'a> {
+    media_type: &'static str,
+    verification_material: MaterialOut<'a>,
+    message_signature: MessageOut,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageOut {
+    message_digest: MessageDigestOut,
+    signature: String,
+}
+
+#[derive(Serialize)]
+struct MessageDigestOut {
+    algorithm: &'static str,
+    digest: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct MaterialOut<'a> {
     public_key: PublicKeyOut<'a>,
 }
@@ -303,7 +350,6 @@ struct Timestamps {
 mod tests {
     use super::super::test_keys::*;
     use super::*;
-    use base64::{Engine, engine::general_purpose::STANDARD};
     use serde_json::{Value, json};
 
     const STATEMENT: &[u8] = br#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"79d9964d5c3dfa2df182f18649e76a046b0f49c3685fc45de3699c077a7a4cf1"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}"#;

@@ -9,7 +9,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use p256::{
     ecdsa::{
         Signature, SigningKey, VerifyingKey,
-        signature::{Signer, Verifier, hazmat::PrehashVerifier as _},
+        signature::{
+            Signer, Verifier,
+            hazmat::{PrehashSigner as _, PrehashVerifier as _},
+        },
     },
     pkcs8::{
         DecodePrivateKey, EncodePrivateKey, ObjectIdentifier, PrivateKeyInfoRef,
@@ -154,6 +157,18 @@ impl PrivateKey {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let signature: Signature =
             self.signing.try_sign(message).map_err(|_| Error::SigningFailed)?;
+        Ok(signature.to_der().as_bytes().to_vec())
+    }
+
+    /// Signs the message that has this SHA-256, and returns the DER encoded signature: the same
+    /// as [`PrivateKey::sign`] gives for the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`PrivateKey::sign`].
+    pub fn sign_sha256(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        let signature: Signature =
+            self.signing.sign_prehash(sha256).map_err(|_| Error::SigningFailed)?;
         Ok(signature.to_der().as_bytes().to_vec())
     }
 

@@ -7,6 +7,7 @@
 mod architecture;
 mod archives;
 mod build;
+mod bundles;
 mod content;
 mod gate;
 mod gate_config;
