@@ -63,6 +63,8 @@ cases! {
         cosign_verifies_every_bundle
         cosign_refuses_other_keys_and_other_digests
         cosign_and_karat_read_each_others_keys
+        cosign_and_karat_verify_each_others_files
+        cosign_verifies_what_karat_adds_to_an_image
         sigstore_js_verifies_every_bundle
         sigstore_js_refuses_what_was_altered
         karat_refuses_what_was_altered;

@@ -108,6 +108,61 @@ pub(crate) fn cosign_and_karat_read_each_others_keys() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn cosign_and_karat_verify_each_others_files() -> Outcome {
+    let cosign = program("cosign")?;
+    let project = Project::of_a_c_program()?;
+    project.key();
+    fs::write(project.path("weights"), vec![7; 100_000]).expect("a file");
+    fs::write(project.path("other"), "other").expect("a file");
+    let run = |arguments: &[&str]| {
+        let mut cosign = command(&cosign);
+        cosign.args(arguments).current_dir(project.path("")).env("COSIGN_PASSWORD", PASSWORD);
+        cosign
+    };
+    let verify = ["verify-blob", "--key", "cosign.pub", "--insecure-ignore-tlog", "--bundle"];
+    let ours = ["sign", "weights", "--key", "cosign.key", "--bundle", "ours.json"];
+    succeed(project.karat().args(ours));
+    succeed(run(&verify).args(["ours.json", "weights"]));
+    fail(run(&verify).args(["ours.json", "other"]));
+
+    // A configuration without services: nothing is sent anywhere.
+    let config = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}"#;
+    fs::write(project.path("none.json"), config).expect("a file");
+    let theirs = ["sign-blob", "--yes", "--key", "cosign.key", "--signing-config", "none.json"];
+    succeed(run(&theirs).args(["--bundle", "theirs.json", "weights"]));
+    let karat = |file: &str| {
+        let mut karat = command(env!("CARGO_BIN_EXE_karat"));
+        karat.current_dir(project.path("")).args(["verify", file, "--key", "cosign.pub"]);
+        karat.args(["--bundle", "theirs.json"]);
+        karat
+    };
+    succeed(&mut karat("weights"));
+    fail(&mut karat("other"));
+    Ok(())
+}
+
+pub(crate) fn cosign_verifies_what_karat_adds_to_an_image() -> Outcome {
+    let cosign = program("cosign")?;
+    let project = Project::of_a_c_program()?;
+    project.key();
+    let digest = project.build(&["--output", "oci:layout"]);
+    fs::write(project.path("vex.json"), r#"{"statements":[]}"#).expect("a file");
+    let attest = ["attest", "oci:layout", "--type", "openvex", "--predicate", "vex.json"];
+    succeed(project.karat().args(attest).args(["--key", "cosign.key"]));
+    succeed(project.karat().args(["sign", "oci:layout", "--key", "cosign.key"]));
+    let layout = Layout::open(project.path("layout"), digest);
+    let file = project.path("bundle.json");
+    let mut types = Vec::new();
+    for bundle in layout.bundles() {
+        fs::write(&file, &bundle.bytes).expect("a file");
+        let key = project.path("cosign.pub");
+        succeed(&mut cosign_verify(&cosign, &key, &file, &bundle.predicate_type, bundle.hex()));
+        types.push(bundle.predicate_type);
+    }
+    assert_eq!(types, ["https://openvex.dev/ns", TYPES[0]]);
+    Ok(())
+}
+
 /// `@sigstore/verify`, as `node/verify.js` calls it.
 fn sigstore_js(key: &Path, file: &Path, hex: &str) -> Result<Command, Skip> {
     let mut node = command(program("node")?);

@@ -179,7 +179,8 @@ fn statements_of_others_are_added_and_those_of_karat_are_not() {
         project.signed(&line(kind)).exits(2).says(&["by karat alone"]);
     }
     project.signed(&line("nonsense")).exits(2).says(&["nonsense"]);
-    for (text, words) in [("[]", "another value"), ("{\"a\":1,\"a\":2}", "duplicate key"), ("{", "no JSON")]
+    for (text, words) in
+        [("[]", "another value"), ("{\"a\":1,\"a\":2}", "duplicate key"), ("{", "no JSON")]
     {
         project.write("vex.json", text);
         project.signed(&line("openvex")).exits(2).says(&[words]);
