@@ -37,6 +37,12 @@ gate:
     scripts/make-gate-corpus
     KARAT_REQUIRE_GATE_CORPUS=1 cargo test --test gate
 
+# Shows beside karat what trivy, syft and dockle see in the corpus; builds them first, which takes long.
+compare-scanners:
+    cargo build --release
+    scripts/install-tools scanners
+    scripts/compare-scanners --evidence docs/evidence/scanners.md
+
 # Measures the fingerprint table against a folder of unpacked packages.
 fingerprints FOLDER:
     KARAT_FINGERPRINTS={{ absolute_path(FOLDER) }} cargo test --test gate measured
