@@ -11,6 +11,7 @@ mod inspect;
 mod key;
 mod output;
 mod policy;
+mod sbom;
 mod settings;
 mod sign;
 mod verify;
@@ -49,6 +50,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, &output),
         Command::Inspect(args) => inspect::run(&args, &output),
         Command::Verify(args) => verify::run(&args, &output),
+        Command::Sbom(args) => sbom::run(&args, &output),
         Command::Sign(args) => sign::sign(&args, &output),
         Command::Attest(args) => sign::attest(&args, &output),
         Command::Key(args) => key::run(&args, &output),

@@ -46,6 +46,9 @@ pub(super) enum Command {
     /// Verifies the signatures on an image and that its bytes are what was signed.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
+    /// Says what an image or a file is made of: its bill of materials.
+    #[command(after_help = EXIT_CODES)]
+    Sbom(Sbom),
     /// Signs an image that is there already, or any file into a bundle.
     #[command(after_help = EXIT_CODES)]
     Sign(Sign),
@@ -202,6 +205,33 @@ pub(super) struct Verify {
     pub(super) require: Vec<Require>,
     #[command(flatten)]
     pub(super) policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sbom {
+    /// The image, `oci:DIR[:TAG]` or `archive:FILE`, or the path of an image or a file.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The form of the document.
+    #[arg(long = "as", value_enum, value_name = "FORM", default_value = "spdx-2.3")]
+    pub(super) form: SbomFormat,
+    /// The platform of an image of several; by default the document is about the index.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<String>,
+    /// What the document calls its subject; by default what the file or folder is called.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The time that is written, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SbomFormat {
+    #[value(name = "spdx-2.3")]
+    Spdx23,
+    #[value(name = "cyclonedx-1.6")]
+    Cyclonedx16,
 }
 
 #[derive(Debug, Args)]

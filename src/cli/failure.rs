@@ -9,6 +9,7 @@ use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
 use karat::pipeline::build::BuildError;
 use karat::pipeline::inspect::InspectError;
+use karat::pipeline::sbom::SbomError;
 use karat::publish::PublishError;
 use karat::recipe::Recipe;
 use karat::settings::ProfileTie;
@@ -256,6 +257,18 @@ impl From<InspectError> for Failure {
                 .hint("copy the image to a layout first: `skopeo copy docker://… oci:DIR:TAG`"),
             InspectError::Folder(_) => Self::failed(error.to_string()),
             InspectError::Special { .. } | InspectError::Empty(_) => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<SbomError> for Failure {
+    fn from(error: SbomError) -> Self {
+        match error {
+            SbomError::Inspect(error) => error.into(),
+            SbomError::NoPlatform { .. } => Self::usage(error.to_string()),
+            SbomError::Folder(_) => {
+                Self::usage(error.to_string()).hint("name an image, or one file of the folder")
+            }
         }
     }
 }

@@ -20,11 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The largest lone file that is inspected, in bytes.
-const MAX_FILE: u64 = 4 << 30;
+pub(super) const MAX_FILE: u64 = 4 << 30;
 
 /// What the layers of an image keep in memory, in bytes: less than inputs, for their entries
 /// and the window of a zstd layer need room too.
-const LAYERS: usize = 12 << 20;
+pub(super) const LAYERS: usize = 12 << 20;
 
 /// Why nothing could be inspected.
 #[derive(Debug, thiserror::Error)]

@@ -21,6 +21,7 @@ mod nested;
 mod policy;
 mod reports;
 mod reproducible;
+mod sbom;
 mod signing;
 mod support;
 mod waivers;

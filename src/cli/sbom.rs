@@ -1,0 +1,36 @@
+//! `karat sbom`.
+
+use super::args::{self, SbomFormat};
+use super::failure::{CODE_DONE, Failure};
+use super::output::Output;
+use super::settings;
+use karat::bom::{cyclonedx, spdx23};
+use karat::oci::{Platform, Reference};
+use karat::pipeline::sbom::{Described, describe};
+
+pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
+    let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
+    let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose();
+    let platform = platform.map_err(|error| Failure::usage(error.to_string()))?;
+    let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
+    let named = |name: String| args.name.clone().unwrap_or(name);
+    let bytes = match describe(&reference, platform.as_ref(), epoch)? {
+        Described::One(bom, mut subject) => {
+            subject.name = named(subject.name);
+            match args.form {
+                SbomFormat::Spdx23 => spdx23::to_bytes(&bom, &subject),
+                SbomFormat::Cyclonedx16 => cyclonedx::to_bytes(&bom, &subject),
+            }
+        }
+        Described::Index { name, digest, platforms } => match args.form {
+            SbomFormat::Spdx23 => spdx23::index(&named(name), &digest, &platforms, None, epoch),
+            SbomFormat::Cyclonedx16 => {
+                let there: Vec<_> = platforms.iter().map(|(one, ..)| one.to_string()).collect();
+                return Err(Failure::usage("the image is of several platforms")
+                    .hint(format!("choose one with `--platform`: {}", there.join(", "))));
+            }
+        },
+    };
+    output.document(&String::from_utf8_lossy(&bytes));
+    Ok(CODE_DONE)
+}

@@ -1,0 +1,145 @@
+//! What something is made of: an image, one of its platforms, or a single file.
+//!
+//! Takes a reference, gives bills of materials with what they are about. Judges nothing.
+
+use super::inspect::{InspectError, LAYERS, MAX_FILE};
+use crate::archive::Limits;
+use crate::bom::{self, About, Bom, Subject};
+use crate::image::stored::{Stored, StoredError};
+use crate::oci::{Digest, Platform, Reference};
+use crate::store::{Content, SpoolRoom};
+use crate::time::Epoch;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a reference leads to.
+#[derive(Debug)]
+pub enum Described {
+    /// One image, or a file.
+    One(Box<Bom>, Subject),
+    /// An index: its digest, and its platforms with the digests and sizes of their manifests.
+    Index {
+        /// The name of the image.
+        name: String,
+        /// The digest of the index.
+        digest: Digest,
+        /// Its images of platforms that karat knows.
+        platforms: Vec<(Platform, Digest, u64)>,
+    },
+}
+
+/// Why there is no bill of materials.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum SbomError {
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    #[error("the image has no platform {wanted}: {}", .there.join(", "))]
+    NoPlatform { wanted: Platform, there: Vec<String> },
+    #[error("`{0}` is a folder: a bill of materials is about something that has a digest")]
+    Folder(String),
+}
+
+impl From<StoredError> for SbomError {
+    fn from(error: StoredError) -> Self {
+        Self::Inspect(error.into())
+    }
+}
+
+/// Describes what a reference names; of an index the platform that is asked for, or the index.
+///
+/// # Errors
+/// When it cannot be found, or cannot be read in one way only.
+pub fn describe(
+    reference: &Reference,
+    platform: Option<&Platform>,
+    epoch: Epoch,
+) -> Result<Described, SbomError> {
+    match Stored::open(reference) {
+        Ok(Some(stored)) => image(reference, &stored, platform, epoch),
+        // A tar that is no image is a file like any other.
+        Ok(None) | Err(StoredError::NoLayout(_)) => match reference {
+            Reference::Path(path) => file(path, epoch),
+            other => Err(InspectError::Unsupported(other.clone()).into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn image(
+    reference: &Reference,
+    stored: &Stored,
+    platform: Option<&Platform>,
+    epoch: Epoch,
+) -> Result<Described, SbomError> {
+    let (path, tag) = match reference {
+        Reference::Layout { dir, tag } => (dir.as_path(), tag.as_deref()),
+        Reference::Archive(file) | Reference::Path(file) => (file.as_path(), None),
+        other => return Err(InspectError::Unsupported(other.clone()).into()),
+    };
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let about = |platform, digest, size| Subject {
+        name: name.clone(),
+        digest,
+        size,
+        about: About::Image { platform, base: None },
+        supplier: None,
+        epoch,
+    };
+    if let ([only], true) = (&stored.saved[..], stored.index.manifests.is_empty()) {
+        let room = SpoolRoom::of(LAYERS);
+        let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;
+        let subject = about(image.config.platform().known(), digest, 0);
+        return Ok(Described::One(Box::new(bom::of(&image, &[])), subject));
+    }
+    let root = stored.image(tag)?;
+    let manifests = stored.manifests(root)?;
+    let known = |one: &crate::oci::Descriptor| one.platform.as_ref().and_then(|one| one.known());
+    let chosen = match platform {
+        None if root.media_type.is_index() => {
+            let entry = |one: &crate::oci::Descriptor| Some((known(one)?, one.digest, one.size));
+            let platforms = manifests.iter().filter_map(entry).collect();
+            return Ok(Described::Index { name, digest: root.digest, platforms });
+        }
+        None => root,
+        Some(wanted) => match manifests.iter().find(|one| known(one).as_ref() == Some(wanted)) {
+            Some(found) => found,
+            // A lone manifest says its platform in its configuration.
+            None if !root.media_type.is_index()
+                && stored.documents(root)?.1.platform().known().as_ref() == Some(wanted) =>
+            {
+                root
+            }
+            None => {
+                let there = manifests.iter().filter_map(known).map(|one| one.to_string()).collect();
+                return Err(SbomError::NoPlatform { wanted: wanted.clone(), there });
+            }
+        },
+    };
+    let image = stored.read(chosen, &SpoolRoom::of(LAYERS), &Limits::default())?;
+    let subject = about(image.config.platform().known(), chosen.digest, chosen.size);
+    Ok(Described::One(Box::new(bom::of(&image, &[])), subject))
+}
+
+fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
+    let shown = path.display().to_string();
+    let open = |error| InspectError::Open { path: shown.clone(), error };
+    let found = path.metadata().map_err(open)?;
+    if found.is_dir() {
+        return Err(SbomError::Folder(shown));
+    }
+    if !found.is_file() {
+        return Err(InspectError::Special { path: shown }.into());
+    }
+    let opened = File::open(path).map_err(open)?;
+    let spool = SpoolRoom::default()
+        .copy(opened, found.len(), MAX_FILE)
+        .map_err(|error| InspectError::File { path: shown.clone(), error })?;
+    let content = Content::whole(Arc::new(spool));
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let bom = bom::file(name.as_bytes(), &content);
+    let (digest, size) = (content.sha256(), found.len());
+    let subject = Subject { name, digest, size, about: About::File, supplier: None, epoch };
+    Ok(Described::One(Box::new(bom), subject))
+}
