@@ -51,4 +51,6 @@ pub mod signature;
 
 pub mod store;
 
+pub mod http;
+
 pub mod image;

@@ -9,10 +9,11 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 11] = [
+const FOUNDATIONS: [&str; 12] = [
     "archive",
     "binary",
     "finding",
+    "http",
     "image",
     "oci",
     "settings",
