@@ -54,3 +54,5 @@ pub mod store;
 pub mod http;
 
 pub mod image;
+
+pub mod registry;
