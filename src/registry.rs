@@ -164,18 +164,18 @@ impl Registries {
         if let Some(plain) = candidates.pop() {
             let request = Request::get(base(&plain)?);
             let first = match self.client.once(&request) {
-                Ok(answer) if answer.status() == 400 => Err(answer.into_error()),
-                Ok(_) => Ok(()),
-                Err(error) if matches!(error.fault, Fault::Broken(_)) => Err(error),
+                Ok(answer) if answer.status() == 400 => None,
+                Ok(_) => {
+                    last = plain;
+                    None
+                }
+                Err(error) if matches!(error.fault, Fault::Broken(_)) => Some(error),
                 Err(error) => return Err(error.into()),
             };
-            match first {
-                Ok(()) => last = plain,
-                Err(error) => {
-                    if self.client.once(&Request::get(base(&last)?)).is_err() {
-                        return Err(error.into());
-                    }
-                }
+            if let Some(error) = first
+                && self.client.once(&Request::get(base(&last)?)).is_err()
+            {
+                return Err(error.into());
             }
         }
         let answer = self.client.retried(&Request::get(base(&last)?))?;

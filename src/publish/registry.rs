@@ -7,9 +7,11 @@
 
 use crate::image::graph::{Document, Graph};
 use crate::image::stored::{Stored, StoredError};
+use crate::oci::document::Manifest;
 use crate::oci::{Descriptor, Digest};
 use crate::registry::{BlobSent, Bytes, RegistryError, Repository};
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
@@ -109,21 +111,34 @@ pub fn push(push: &Push<'_>) -> Result<Receipt, PushError> {
     }
     let mut receipt = Receipt { referrers: push.graph.referrers.len(), ..Receipt::default() };
     blobs(push, &mut receipt)?;
+    let mut written = Vec::new();
     for document in push.graph.children.iter().chain([root]) {
-        receipt.manifests += usize::from(put(push.repository, document)?);
+        if put(push.repository, document)? {
+            written.push(document);
+        }
     }
+    let mut listed = Listed { repository: push.repository, lists: BTreeMap::new() };
     for document in &push.graph.referrers {
-        receipt.manifests += usize::from(put_referrer(push.repository, document)?);
+        let digest = document.descriptor.digest;
+        let is_there = push.repository.head(&digest.to_string())? == Some(digest);
+        // One that is there may still be missing in the list.
+        if !is_there || !listed.has(document)? {
+            push.repository.put_referrer(document)?;
+            written.push(document);
+        }
     }
     for (tag, graph) in push.tagged {
         for document in graph.children.iter().chain([&graph.root]) {
-            receipt.manifests += usize::from(put(push.repository, document)?);
+            if put(push.repository, document)? {
+                written.push(document);
+            }
         }
         if push.repository.head(tag)? != Some(graph.root.descriptor.digest) {
             push.repository.put(tag, &graph.root)?;
         }
     }
-    read_back(push)?;
+    receipt.manifests = written.len();
+    read_back(push, &written)?;
     for tag in &tags {
         // It may have been taken meanwhile.
         if !leads_there(push, tag, &root.descriptor.digest)? {
@@ -213,37 +228,46 @@ fn put(repository: &Repository, document: &Document) -> Result<bool, RegistryErr
     Ok(true)
 }
 
-/// Writes what refers to something. One that is there may still be missing in the list.
-fn put_referrer(repository: &Repository, document: &Document) -> Result<bool, RegistryError> {
-    let digest = document.descriptor.digest;
-    let is_there = repository.head(&digest.to_string())? == Some(digest);
-    repository.put_referrer(document)?;
-    Ok(!is_there)
+/// The lists of referrers as the registry had them before anything was added.
+struct Listed<'a> {
+    repository: &'a Repository,
+    lists: BTreeMap<Digest, BTreeSet<Digest>>,
 }
 
-/// Reads everything back but the blobs, whose digests the registry has checked when it took
-/// them, and which it would not let be named if it had not.
-fn read_back(push: &Push<'_>) -> Result<(), PushError> {
-    let graph = push.graph;
-    for document in graph.documents() {
+impl Listed<'_> {
+    /// Says whether a referrer is in the list of its subject.
+    fn has(&mut self, referrer: &Document) -> Result<bool, RegistryError> {
+        let Some(subject) = subject(referrer) else { return Ok(true) };
+        let list = match self.lists.entry(subject) {
+            Entry::Occupied(list) => list.into_mut(),
+            Entry::Vacant(none) => {
+                let found = self.repository.referrers(&subject)?;
+                none.insert(found.iter().map(|one| one.digest).collect())
+            }
+        };
+        Ok(list.contains(&referrer.descriptor.digest))
+    }
+}
+
+/// Returns what a manifest refers to.
+fn subject(document: &Document) -> Option<Digest> {
+    Some(Manifest::parse(&document.bytes).ok()?.subject?.digest)
+}
+
+/// Reads back what was written, and its place in the lists. Of blobs the registry has checked
+/// the digests when it took them, and it would not let them be named if it had not.
+fn read_back(push: &Push<'_>, written: &[&Document]) -> Result<(), PushError> {
+    for document in written {
         push.repository.check_written(document)?;
     }
-    let mut missing: BTreeSet<Digest> =
-        graph.referrers.iter().map(|one| one.descriptor.digest).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    for subject in graph.children.iter().chain([&graph.root]) {
-        for found in push.repository.referrers(&subject.descriptor.digest)? {
-            missing.remove(&found.digest);
-        }
-    }
-    match missing.first() {
-        None => Ok(()),
-        Some(digest) => {
-            let reference = graph.root.descriptor.digest.to_string();
+    let mut listed = Listed { repository: push.repository, lists: BTreeMap::new() };
+    for document in written {
+        if !listed.has(document)? {
+            let digest = document.descriptor.digest;
+            let reference = push.graph.root.descriptor.digest.to_string();
             let what = format!("{digest} is not among what refers to it");
-            Err(push.repository.not_read_back(&reference, what).into())
+            return Err(push.repository.not_read_back(&reference, what).into());
         }
     }
+    Ok(())
 }
