@@ -102,7 +102,13 @@ pub(super) struct Build {
     pub(super) source_date_epoch: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
-    /// Opens no connection. This version never opens one.
+    /// Publishes the image below the policy's `[registry] publish`, by its digest; needs `--sign`.
+    #[arg(long)]
+    pub(super) push: bool,
+    /// A tag that is to lead to the published image; may be repeated.
+    #[arg(long = "tag", value_name = "TAG", requires = "push")]
+    pub(super) tags: Vec<String>,
+    /// Opens no connection.
     #[arg(long)]
     pub(super) offline: bool,
 }

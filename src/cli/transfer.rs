@@ -8,12 +8,15 @@ use super::settings;
 use karat::finding::report::Verdict;
 use karat::finding::{Severity, escape};
 use karat::oci::Reference;
+use karat::oci::reference::is_tag;
 use karat::pipeline::transfer::{self, Origin};
 use karat::pipeline::{self};
 use karat::policy::{Occasion, Terms};
 use karat::publish::Destination;
+use karat::publish::registry::Receipt;
 use karat::registry::Registries;
 use karat::settings::{Policy, Standing, names_at};
+use karat::signature::PublicKey;
 use karat::time::Now;
 use karat::verify;
 use serde_json::json;
@@ -135,7 +138,7 @@ fn publish(
     standing: Option<Standing>,
     output: &Output,
 ) -> Result<u8, Failure> {
-    let Reference::Registry { host, repository, digest, .. } = &asked.destination else {
+    let Reference::Registry { host, repository, digest, tag } = &asked.destination else {
         return Ok(CODE_DONE);
     };
     let place = format!("{host}/{repository}");
@@ -150,17 +153,9 @@ fn publish(
         return Ok(CODE_REJECTED);
     }
     let immutable = asked.policy.registry.as_ref().is_some_and(|one| one.immutable_tags);
-    let receipt = transfer::publish(registries, origin, &asked.destination, immutable)?;
-    output.tell(&format!(
-        "sent {} blobs, {}; {} were there, {} mounted; wrote {} manifests; {} referrers{}",
-        receipt.uploaded,
-        bytes(receipt.bytes),
-        receipt.present,
-        receipt.mounted,
-        receipt.manifests,
-        receipt.referrers,
-        receipt.tagged.iter().map(|tag| format!("; tagged {tag}")).collect::<String>()
-    ));
+    let tags: Vec<String> = tag.iter().cloned().collect();
+    let receipt = transfer::publish(registries, origin, &asked.destination, &tags, immutable)?;
+    output.tell(&account(&receipt));
     if output.is_json() {
         output.json(&json!({
             "schema": "karat.transfer/v1",
@@ -178,6 +173,90 @@ fn publish(
         output.result(&format!("{place}@{root}"));
     }
     Ok(CODE_DONE)
+}
+
+/// Says what was sent, what was not, and why.
+fn account(receipt: &Receipt) -> String {
+    format!(
+        "sent {} blobs, {}; {} were there, {} mounted; wrote {} manifests; {} referrers{}",
+        receipt.uploaded,
+        bytes(receipt.bytes),
+        receipt.present,
+        receipt.mounted,
+        receipt.manifests,
+        receipt.referrers,
+        receipt.tagged.iter().map(|tag| format!("; tagged {tag}")).collect::<String>()
+    )
+}
+
+/// Where a build publishes to, read before anything is built.
+pub(super) struct Publication {
+    place: Reference,
+    tags: Vec<String>,
+}
+
+impl Publication {
+    /// Reads where the image of a recipe is published.
+    pub(super) fn of(args: &args::Build, policy: &Policy, image: &str) -> Result<Self, Failure> {
+        if args.sign.is_none() {
+            return Err(Failure::usage("`--push` publishes only what is signed")
+                .hint("name the key: `--sign cosign.key`"));
+        }
+        if args.offline {
+            return Err(Failure::usage("`--push` needs a connection, and `--offline` forbids all"));
+        }
+        for tag in &args.tags {
+            if tag == "latest" || !is_tag(tag) {
+                return Err(Failure::usage(format!("`{tag}` is no tag to publish under"))
+                    .hint("one that says what it is: a version; `latest` says nothing"));
+            }
+        }
+        let publish = policy.registry.as_ref().and_then(|registry| registry.publish.as_ref());
+        let Some(publish) = publish else {
+            return Err(Failure::usage("the policy does not say where images are published").hint(
+                "`[registry]` with `publish = \"HOST/REPO\"`; `karat push` takes any place",
+            ));
+        };
+        let place = reference(&format!("docker://{publish}/{image}"))?;
+        Ok(Self { place, tags: args.tags.clone() })
+    }
+
+    /// Publishes what was built and returns `HOST/REPO@sha256:…`.
+    pub(super) fn publish(
+        &self,
+        built: &Destination,
+        policy: &Policy,
+        key: &PublicKey,
+        output: &Output,
+    ) -> Result<String, Failure> {
+        let source = match built {
+            Destination::Dist(path) => {
+                Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }
+            }
+            Destination::Layout { dir, tag } => {
+                Reference::Layout { dir: dir.clone(), tag: tag.clone() }
+            }
+            Destination::Archive(file) => Reference::Archive(file.clone()),
+        };
+        let of_policy = policy.registry.as_ref();
+        let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts())?;
+        let registries = network::registries(hosts, false, &[&self.place])?;
+        let origin = transfer::open(&registries, &source, false)?;
+        // The gate has judged what is there; what is required must be there too.
+        let verification = verify::stored(&origin.stored, &origin.root, key, &policy.gate.require)?;
+        if !verification.accepted() {
+            return Err(Failure {
+                code: CODE_REJECTED,
+                ..Failure::usage(format!("`{source}` lacks what the policy requires"))
+            });
+        }
+        let immutable = of_policy.is_some_and(|one| one.immutable_tags);
+        let receipt = transfer::publish(&registries, &origin, &self.place, &self.tags, immutable)?;
+        output.tell(&format!("  {:<10} {}", "published", account(&receipt)));
+        let place = self.place.to_string();
+        let place = place.strip_prefix("docker://").unwrap_or(&place);
+        Ok(format!("{place}@{}", origin.root.digest))
+    }
 }
 
 /// Judges an image for a place in the trust root: by the gate, and by what must be signed.

@@ -356,7 +356,7 @@ fn of_read(blob: &Descriptor, error: io::Error) -> TransferError {
     }
 }
 
-/// Brings an image into a repository, with all that refers to it; the tags last.
+/// Brings an image into a repository, with all that refers to it; the `tags` last.
 ///
 /// The caller has made sure that the image may go there ([`standing`]) and has judged it.
 ///
@@ -366,22 +366,22 @@ pub fn publish(
     registries: &Registries,
     origin: &Origin,
     destination: &Reference,
+    tags: &[String],
     immutable_tags: bool,
 ) -> Result<Receipt, TransferError> {
-    let Reference::Registry { host, repository: name, tag, .. } = destination else {
+    let Reference::Registry { host, repository: name, .. } = destination else {
         return Err(TransferError::Destination(destination.clone()));
     };
     let beside = origin.repository.as_ref().filter(|one| one.host() == host);
     let mount_from = beside.map(|one| one.name().to_owned());
     let repository = registries.open(host, name, Purpose::Push, mount_from.as_deref())?;
     let graph = origin.graph()?;
-    let tags: Vec<String> = tag.iter().cloned().collect();
     let receipt = push(&Push {
         stored: &origin.stored,
         graph: &graph,
         repository: &repository,
         mount_from: mount_from.as_deref(),
-        tags: &tags,
+        tags,
         immutable_tags,
         tagged: &origin.legacy()?,
     })?;

@@ -340,3 +340,35 @@ fn wrong_command_lines_are_told() {
     run(&project, "push oci:one docker://127.0.0.1:1/a:v1").exits(3).says(&["no connection"]);
     run(&project, "push --offline oci:one docker://127.0.0.1:1/a:v1").exits(3).says(&["--offline"]);
 }
+
+#[test]
+fn a_build_is_published() {
+    let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
+    let project = Project::small().with_keys();
+    let host = registry.host();
+    let build = |further: &str| project.signed(&format!("build app.karat.toml {further}"));
+    build("--push --sign cosign.key").exits(2).says(&["where images are published"]);
+    project.write("karat-policy.toml", policy(&host, "immutable-tags = true", ""));
+    build("--push").exits(2).says(&["--sign"]);
+    build("--tag v1 --sign cosign.key").exits(2).says(&["--push"]);
+    build("--push --offline --sign cosign.key").exits(2).says(&["--offline"]);
+    build("--push --tag latest --sign cosign.key").exits(2).says(&["latest"]);
+    build("--push --tag a/b --sign cosign.key").exits(2).says(&["a/b"]);
+    project.signed("build app --push --sign cosign.key").exits(2).says(&["reviewed"]);
+    assert!(registry.server.lines().is_empty(), "a registry was asked");
+    let built = build("--push --tag v1 --tag 1.0 --sign cosign.key").exits(0);
+    let digest = built.digest();
+    assert_eq!(built.stdout, format!("{host}/golden/app@{digest}\n"));
+    let held = registry.repository("golden/app");
+    assert_eq!((held.tags.get("v1"), held.tags.get("1.0")), (Some(&digest), Some(&digest)));
+    run(&project, &format!("pull docker://{host}/golden/app@{digest} oci:got")).exits(0);
+    project.done("verify oci:got --key cosign.pub");
+    // Without a tag, by its digest alone.
+    build("--push --sign cosign.key").exits(0).says(&["sent 0 blobs"]);
+    assert_eq!(registry.repository("golden/app").tags, held.tags);
+    // On release, what nobody has scanned is rejected, unless the policy says otherwise.
+    let strict = "[policy]\nname = \"golden\"\n[registry]\npublish = \"HOST/new\"\n";
+    project.write("karat-policy.toml", strict.replace("HOST", &host));
+    build("--push --sign cosign.key").exits(1).says(&["NOT SCANNED", "REJECTED"]);
+    assert!(registry.repository("new/app").blobs.is_empty());
+}

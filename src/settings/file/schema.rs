@@ -128,6 +128,7 @@ pub(super) struct Registry {
     /// Hosts, `HOST[:PORT]`, that registries may name to be asked for tokens, with credentials.
     pub(super) auth_hosts: Option<Spanned<Vec<Spanned<String>>>>,
     /// Where bases are read from: a host or place upstream, and the place that takes its stead.
+    /// Not enforced by this version.
     pub(super) mirrors: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Whether no other host is reached.
     pub(super) allowlist_only: Option<Spanned<bool>>,
