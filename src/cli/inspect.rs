@@ -96,7 +96,7 @@ fn remote(
     let hosts = transfer::hosts(policy, &[reference], None, &network::plain_hosts())?;
     let registries = network::registries(hosts, args.offline, &[reference])?;
     let require_digest = policy.is_some_and(|one| one.require_digest);
-    let origin = transfer::open(&registries, reference, require_digest)?;
+    let origin = transfer::open(&registries, reference, require_digest, false)?;
     if let Some(tag) = &origin.by_tag {
         output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
     }

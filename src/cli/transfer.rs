@@ -94,7 +94,7 @@ fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
     )?;
     let registries = network::registries(hosts, asked.offline, &[source, destination])?;
     let require_digest = of_policy.is_some_and(|one| one.require_digest);
-    let origin = transfer::open(&registries, source, require_digest)?;
+    let origin = transfer::open(&registries, source, require_digest, true)?;
     if let Some(tag) = &origin.by_tag {
         output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
     }
@@ -241,7 +241,7 @@ impl Publication {
         let of_policy = policy.registry.as_ref();
         let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts())?;
         let registries = network::registries(hosts, false, &[&self.place])?;
-        let origin = transfer::open(&registries, &source, false)?;
+        let origin = transfer::open(&registries, &source, false, true)?;
         // The gate has judged what is there; what is required must be there too.
         let verification = verify::stored(&origin.stored, &origin.root, key, &policy.gate.require)?;
         if !verification.accepted() {

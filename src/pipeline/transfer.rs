@@ -147,7 +147,8 @@ pub fn standing(
     }
 }
 
-/// Opens an image where a reference says that it is, with what refers to it.
+/// Opens an image where a reference says that it is; with `referrers`, what refers to it is
+/// listed too.
 ///
 /// # Errors
 /// When it is not there, or the policy demands a digest and there is none.
@@ -155,6 +156,7 @@ pub fn open(
     registries: &Registries,
     reference: &Reference,
     require_digest: bool,
+    referrers: bool,
 ) -> Result<Origin, TransferError> {
     if !matches!(reference, Reference::Registry { .. }) {
         let Some(stored) = Stored::open(reference)? else {
@@ -173,7 +175,7 @@ pub fn open(
         return Err(TransferError::NoDigest { place: reference.to_string(), digest });
     }
     Ok(Origin {
-        stored: resolved.stored(true)?,
+        stored: resolved.stored(referrers)?,
         root: resolved.root.descriptor.clone(),
         repository: Some(resolved.repository),
         by_tag: resolved.by_tag,

@@ -1,6 +1,7 @@
 //! Images in registries: pushed, pulled, copied and inspected, against a fake on loopback.
 
 use crate::signing::signed;
+use crate::support::proxy::Proxy;
 use crate::support::registry::{Registry, Ways, digest};
 use crate::support::server::{Reply, Server};
 use crate::support::{Output, Project};
@@ -264,6 +265,42 @@ fn a_policy_may_demand_digests_and_hosts() {
         .exits(1)
         .says(&["does not let be reached"]);
     assert!(other.server.lines().is_empty(), "the other host was reached");
+}
+
+#[test]
+fn a_proxy_sees_only_the_hosts_that_the_policy_names() {
+    let thief = "http://store.elsewhere.example:5000".to_owned();
+    let ways = Ways { blobs_at: Some(thief), ..Ways::default() };
+    let registry = Registry::start(ways);
+    let proxy = Proxy::start(registry.host());
+    let project = project();
+    let host = "registry.internal.example:5000";
+    let mut text = policy(host, "allowlist-only = true", "");
+    project.write("karat-policy.toml", &text);
+    let karat = |line: &str| {
+        let args: Vec<_> = line.split_whitespace().collect();
+        project
+            .karat(&args)
+            .env("HTTP_PROXY", format!("http://{}", proxy.address))
+            .env("HTTPS_PROXY", format!("http://{}", proxy.address))
+            .env("KARAT_PLAIN_HTTP", format!("{host},store.elsewhere.example:5000"))
+            .env("KARAT_HTTP_RETRIES", "0")
+            .run()
+    };
+    karat(&format!("push oci:two docker://{host}/golden/app:v1 --key cosign.pub")).exits(0);
+    assert!(proxy.seen().iter().all(|one| one == host), "{:?}", proxy.seen());
+    assert!(!proxy.seen().is_empty(), "the proxy was not used");
+    // The registry sends us to another host: nobody goes there.
+    karat(&format!("pull docker://{host}/golden/app:v1 oci:got")).exits(3).says(&["storage-hosts"]);
+    karat("pull docker://other.example/app:v1 oci:got").exits(1).says(&["does not let be reached"]);
+    assert!(proxy.seen().iter().all(|one| one == host), "{:?}", proxy.seen());
+    // Unless the policy names it.
+    text = policy(host, "storage-hosts = [\"store.elsewhere.example:5000\"]", "");
+    project.write("karat-policy.toml", &text);
+    karat(&format!("pull docker://{host}/golden/app:v1 oci:got")).exits(3);
+    assert!(proxy.seen().iter().any(|one| one == "store.elsewhere.example:5000"));
+    // What may not be reached without a proxy may not be with one either.
+    assert!(!proxy.seen().iter().any(|one| one.starts_with("other.example")));
 }
 
 #[test]
