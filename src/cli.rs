@@ -9,11 +9,13 @@ mod explain;
 mod failure;
 mod inspect;
 mod key;
+mod network;
 mod output;
 mod policy;
 mod sbom;
 mod settings;
 mod sign;
+mod transfer;
 mod verify;
 mod verify_bundle;
 mod waivers;
@@ -53,6 +55,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Sbom(args) => sbom::run(&args, &output),
         Command::Sign(args) => sign::sign(&args, &output),
         Command::Attest(args) => sign::attest(&args, &output),
+        Command::Pull(args) => transfer::pull(&args, &output),
+        Command::Push(args) => transfer::push(&args, &output),
+        Command::Copy(args) => transfer::copy(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
         Command::Waivers(args) => waivers::run(&args, &output),

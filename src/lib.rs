@@ -51,4 +51,8 @@ pub mod signature;
 
 pub mod store;
 
+pub mod http;
+
 pub mod image;
+
+pub mod registry;

@@ -45,6 +45,8 @@ pub(super) enum SettingsError {
     Long { path: PathBuf, what: &'static str, limit: usize },
     #[error("the root of trust `{}`: {error}", path.display())]
     TrustedRoot { path: PathBuf, error: Refusal },
+    #[error("nothing says who must have signed")]
+    NoSigner,
     #[error("`--identity-regexp`: {0}")]
     Pattern(String),
     #[error("the key needs a password, and there is no terminal to ask for it")]
@@ -86,6 +88,10 @@ impl SettingsError {
             Self::Key { path, .. } if path.extension().is_some_and(|ending| ending == "key") => {
                 Some("check the password; to verify, name the public key: `cosign.pub`".to_owned())
             }
+            Self::NoSigner => Some(
+                "name the public key, `--key cosign.pub`, or `--identity` with `--issuer`"
+                    .to_owned(),
+            ),
             Self::KeyScheme(_) => Some("a key is a file, or `env://VARIABLE`".to_owned()),
             Self::NoPassword => Some("set COSIGN_PASSWORD; it may be empty".to_owned()),
             _ => None,
@@ -292,13 +298,13 @@ pub(super) fn file(
 
 /// Returns whose signature is demanded.
 pub(super) fn signer(args: &args::Signer) -> Result<Signer, SettingsError> {
-    // The arguments are checked to be a key, or one of the others with an issuer.
+    // The arguments are checked: an identity comes with an issuer, and no key with either.
     let issuer = args.issuer.as_deref().unwrap_or_default();
     Ok(match (&args.key, &args.identity, &args.identity_regexp) {
         (Some(key), ..) => Signer::Key(public_key(key)?),
         (None, Some(identity), _) => Signer::Identity(Identity::exact(identity, issuer)),
-        (None, None, pattern) => {
-            let pattern = pattern.as_deref().unwrap_or_default();
+        (None, None, None) => return Err(SettingsError::NoSigner),
+        (None, None, Some(pattern)) => {
             let identity = Identity::matching(pattern, issuer).map_err(SettingsError::Pattern)?;
             Signer::Identity(identity)
         }

@@ -157,7 +157,7 @@ fn parse_registry(text: &str, rest: &str) -> Result<Reference, InvalidReference>
 
 /// A domain name or an address, with an optional port. Upper case is refused: it
 /// would let two spellings of one host pass an allowlist differently.
-fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, "")) => return address.parse::<std::net::Ipv6Addr>().is_ok(),
