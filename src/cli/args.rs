@@ -241,8 +241,8 @@ impl Signer {
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, or the path of one. With `--bundle`: any
-    /// file, or its digest, `sha256:HEX`.
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, `docker://HOST/REPO@sha256:…`, or the path of
+    /// one. With `--bundle`: any file, or its digest, `sha256:HEX`.
     #[arg(value_name = "REF|FILE|sha256:HEX")]
     pub(super) reference: String,
     #[command(flatten)]
@@ -264,11 +264,15 @@ pub(super) struct Verify {
     pub(super) require: Vec<Require>,
     #[command(flatten)]
     pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Sbom {
-    /// The image, `oci:DIR[:TAG]` or `archive:FILE`, or the path of an image or a file.
+    /// The image, `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`, or the path of
+    /// an image or a file.
     #[arg(value_name = "REF")]
     pub(super) reference: String,
     /// The form of the document.
@@ -277,9 +281,15 @@ pub(super) struct Sbom {
     /// The platform of an image of several; by default the document is about the index.
     #[arg(long, value_name = "PLATFORM")]
     pub(super) platform: Option<String>,
-    /// What the document calls its subject; by default what the file or folder is called.
+    /// What the document calls its subject; by default what the file, folder or repository is
+    /// called.
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
     /// The time that is written, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(super) source_date_epoch: Option<String>,

@@ -9,7 +9,7 @@ use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
 use karat::oci::reference::is_hosted_repository;
-use karat::pipeline::{self, transfer};
+use karat::pipeline;
 use karat::policy::{Occasion, Terms};
 use karat::settings::names_at;
 use karat::time::Now;
@@ -92,14 +92,7 @@ fn remote(
     args: &args::Inspect,
     output: &Output,
 ) -> Result<Report, Failure> {
-    let policy = terms.policy().registry.as_ref();
-    let hosts = transfer::hosts(policy, &[reference], None, &network::plain_hosts())?;
-    let registries = network::registries(hosts, args.offline, &[reference])?;
-    let require_digest = policy.is_some_and(|one| one.require_digest);
-    let origin = transfer::open(&registries, reference, require_digest, false)?;
-    if let Some(tag) = &origin.by_tag {
-        output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
-    }
+    let origin = network::origin(reference, terms.policy(), args.offline, false, output)?;
     Ok(pipeline::inspect::opened(reference, &origin.stored, &origin.root, terms)?)
 }
 

@@ -1,10 +1,13 @@
 //! What the environment and the site say about connections, read once a command.
 
 use super::failure::Failure;
+use super::output::Output;
 use karat::http::{Client, HostPolicy, Proxies, Retry, Secret, Settings, Timeouts, Tls};
 use karat::oci::Reference;
+use karat::pipeline::transfer::{self, Origin};
 use karat::registry::credentials::MAX_FILE;
 use karat::registry::{Keyring, Registries, host_of};
+use karat::settings::Policy;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
@@ -40,6 +43,26 @@ pub(super) fn registries(
         _ => None,
     });
     Ok(Registries::new(client(hosts, offline, authorities)?, keyring()?))
+}
+
+/// Opens an image where a reference says that it is, and says which digest a tag leads to; with
+/// `referrers`, what refers to it is listed too.
+pub(super) fn origin(
+    reference: &Reference,
+    policy: &Policy,
+    offline: bool,
+    referrers: bool,
+    output: &Output,
+) -> Result<Origin, Failure> {
+    let policy = policy.registry.as_ref();
+    let hosts = transfer::hosts(policy, &[reference], None, &plain_hosts())?;
+    let registries = registries(hosts, offline, &[reference])?;
+    let require_digest = policy.is_some_and(|one| one.require_digest);
+    let origin = transfer::open(&registries, reference, require_digest, referrers)?;
+    if let Some(tag) = &origin.by_tag {
+        output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
+    }
+    Ok(origin)
 }
 
 /// Makes the client of a command for any hosts. `authorities`, `HOST[:PORT]`, may have

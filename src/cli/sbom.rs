@@ -3,10 +3,10 @@
 use super::args::{self, SbomFormat};
 use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
-use super::settings;
+use super::{network, settings};
 use karat::bom::{cyclonedx, spdx23};
 use karat::oci::{Platform, Reference};
-use karat::pipeline::sbom::{Described, describe};
+use karat::pipeline::sbom::{Described, describe, opened};
 
 pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
@@ -14,7 +14,16 @@ pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
     let platform = platform.map_err(|error| Failure::usage(error.to_string()))?;
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let named = |name: String| args.name.clone().unwrap_or(name);
-    let bytes = match describe(&reference, platform.as_ref(), epoch)? {
+    let described = match &reference {
+        Reference::Registry { repository, .. } => {
+            let policy = settings::policy_here(&args.policy)?.policy;
+            let origin = network::origin(&reference, &policy, args.offline, false, output)?;
+            let name = repository.clone();
+            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch)?
+        }
+        _ => describe(&reference, platform.as_ref(), epoch)?,
+    };
+    let bytes = match described {
         Described::One(bom, mut subject) => {
             subject.name = named(subject.name);
             match args.form {

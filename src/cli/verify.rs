@@ -3,10 +3,10 @@
 use super::args::{self, Require};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
-use super::{settings, verify_bundle};
+use super::{network, settings, verify_bundle};
 use karat::finding::escape;
 use karat::image::stored::Stored;
-use karat::oci::{Digest, Reference};
+use karat::oci::{Descriptor, Digest, Reference};
 use karat::settings::Requirement;
 use karat::signature::sigstore::Signer;
 use karat::verify::{self, Trust, Verification};
@@ -31,18 +31,14 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
             })
             .collect()
     };
-    let Some(stored) = Stored::open(&reference)? else {
-        return Err(Failure::usage(format!(
-            "`{reference}` is no image that this version of karat verifies"
-        ))
-        .hint("`oci:DIR[:TAG]` or `archive:FILE`; for any other file, name its `--bundle`"));
+    let (stored, root) = match &reference {
+        Reference::Registry { .. } => {
+            let origin = network::origin(&reference, &policy, args.offline, true, output)?;
+            (origin.stored, origin.root)
+        }
+        _ => local(&reference)?,
     };
-    let tag = match &reference {
-        Reference::Layout { tag, .. } => tag.as_deref(),
-        _ => None,
-    };
-    let root = stored.image(tag)?;
-    let verification = verify::stored(&stored, root, &trust, &require)?;
+    let verification = verify::stored(&stored, &root, &trust, &require)?;
     let accepted = verification.accepted();
     if output.is_json() {
         let mut document = json!({
@@ -58,6 +54,21 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
         print(&reference, &verification, &policy, output);
     }
     Ok(code(accepted))
+}
+
+fn local(reference: &Reference) -> Result<(Stored, Descriptor), Failure> {
+    let Some(stored) = Stored::open(reference)? else {
+        return Err(Failure::usage(format!(
+            "`{reference}` is no image that this version of karat verifies"
+        ))
+        .hint("`oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`; for any other file, name its `--bundle`"));
+    };
+    let tag = match reference {
+        Reference::Layout { tag, .. } => tag.as_deref(),
+        _ => None,
+    };
+    let root = stored.image(tag)?.clone();
+    Ok((stored, root))
 }
 
 /// Reads who must have signed, and the root of trust.

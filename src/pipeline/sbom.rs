@@ -6,7 +6,7 @@ use super::inspect::{InspectError, LAYERS, MAX_FILE};
 use crate::archive::Limits;
 use crate::bom::{self, About, Bom, Subject};
 use crate::image::stored::{Stored, StoredError};
-use crate::oci::{Digest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::store::{Content, SpoolRoom};
 use crate::time::Epoch;
 use std::fs::File;
@@ -79,26 +79,37 @@ fn image(
         other => return Err(InspectError::Unsupported(other.clone()).into()),
     };
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let about = |platform, digest, size| Subject {
-        name: name.clone(),
-        digest,
-        size,
-        about: About::Image { platform, base: None },
-        supplier: None,
-        epoch,
-    };
     if let ([only], true) = (&stored.saved[..], stored.index.manifests.is_empty()) {
         let room = SpoolRoom::of(LAYERS);
         let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;
-        let subject = about(image.config.platform().known(), digest, 0);
+        let subject = about(name, image.config.platform().known(), (digest, 0), epoch);
         return Ok(Described::One(Box::new(bom::of(&image, &[])), subject));
     }
-    let root = stored.image(tag)?;
+    opened(name, stored, stored.image(tag)?, platform, epoch)
+}
+
+fn about(name: String, platform: Option<Platform>, of: (Digest, u64), epoch: Epoch) -> Subject {
+    let (digest, size) = of;
+    let about = About::Image { platform, base: None };
+    Subject { name, digest, size, about, supplier: None, epoch }
+}
+
+/// Describes an image that was opened, called `name`, as [`describe`] does.
+///
+/// # Errors
+/// When it cannot be read in one way only, or has not the platform.
+pub fn opened(
+    name: String,
+    stored: &Stored,
+    root: &Descriptor,
+    platform: Option<&Platform>,
+    epoch: Epoch,
+) -> Result<Described, SbomError> {
     let manifests = stored.manifests(root)?;
-    let known = |one: &crate::oci::Descriptor| one.platform.as_ref().and_then(|one| one.known());
+    let known = |one: &Descriptor| one.platform.as_ref().and_then(|one| one.known());
     let chosen = match platform {
         None if root.media_type.is_index() => {
-            let entry = |one: &crate::oci::Descriptor| Some((known(one)?, one.digest, one.size));
+            let entry = |one: &Descriptor| Some((known(one)?, one.digest, one.size));
             let platforms = manifests.iter().filter_map(entry).collect();
             return Ok(Described::Index { name, digest: root.digest, platforms });
         }
@@ -118,7 +129,8 @@ fn image(
         },
     };
     let image = stored.read(chosen, &SpoolRoom::of(LAYERS), &Limits::default())?;
-    let subject = about(image.config.platform().known(), chosen.digest, chosen.size);
+    let of = (chosen.digest, chosen.size);
+    let subject = about(name, image.config.platform().known(), of, epoch);
     Ok(Described::One(Box::new(bom::of(&image, &[])), subject))
 }
 

@@ -216,6 +216,30 @@ fn an_image_in_a_registry_is_inspected() {
 }
 
 #[test]
+fn an_image_in_a_registry_is_verified_and_described() {
+    for referrers in [true, false] {
+        let registry = Registry::start(Ways { referrers, ..Ways::default() });
+        let (project, host) = (project(), registry.host());
+        let root = root_of(&project, "two");
+        run(&project, &format!("push oci:two docker://{host}/app:v1")).exits(0);
+        let remote = format!("docker://{host}/app@{root}");
+        let verified = run(&project, &format!("verify {remote} --key cosign.pub")).exits(0);
+        verified.prints(&["accepted", &root, "provenance  verified"]);
+        run(&project, "key generate --output other").exits(0);
+        let other = run(&project, &format!("verify {remote} --key other.pub")).exits(1);
+        other.prints(&["rejected", "MISSING"]);
+        for further in ["", " --platform linux/arm64 --as cyclonedx-1.6"] {
+            let line = |reference: &str| format!("sbom {reference} --name app{further}");
+            let local = run(&project, &line("oci:two")).exits(0).stdout;
+            assert_eq!(run(&project, &line(&remote)).exits(0).stdout, local);
+        }
+        let missing = format!("docker://{host}/app@sha256:{}", "0".repeat(64));
+        run(&project, &format!("verify {missing} --key cosign.pub")).exits(3);
+        run(&project, &format!("verify {remote} --key cosign.pub --offline")).exits(3);
+    }
+}
+
+#[test]
 fn the_trust_root_takes_only_what_is_judged() {
     let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
     let (project, host) = (project(), registry.host());

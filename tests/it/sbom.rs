@@ -77,7 +77,6 @@ fn what_cannot_be_described_is_wrong_input() {
         ("sbom /dev/zero", &["/dev/zero"]),
         ("sbom oci:two --as spdx-9", &["spdx-2.3"]),
         ("sbom oci:two --platform amd64", &["amd64"]),
-        ("sbom docker://registry.example/x:v1", &["registry.example"]),
     ] {
         project.run(line).exits(2).says(words);
     }
