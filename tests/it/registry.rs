@@ -225,7 +225,7 @@ fn an_image_in_a_registry_is_verified_and_described() {
         let remote = format!("docker://{host}/app@{root}");
         let verified = run(&project, &format!("verify {remote} --key cosign.pub")).exits(0);
         verified.prints(&["accepted", &root, "provenance  verified"]);
-        run(&project, "key generate --output other").exits(0);
+        project.signed("key generate --output other").exits(0);
         let other = run(&project, &format!("verify {remote} --key other.pub")).exits(1);
         other.prints(&["rejected", "MISSING"]);
         for further in ["", " --platform linux/arm64 --as cyclonedx-1.6"] {
