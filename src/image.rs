@@ -8,6 +8,7 @@ pub mod folder;
 pub mod read;
 pub mod stored;
 pub mod tree;
+pub mod write;
 
 use crate::binary::ReadAt as _;
 use crate::finding::escape;
