@@ -9,9 +9,11 @@ mod explain;
 mod failure;
 mod inspect;
 mod key;
+mod network;
 mod output;
 mod policy;
 mod settings;
+mod transfer;
 mod verify;
 mod waivers;
 
@@ -47,6 +49,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, &output),
         Command::Inspect(args) => inspect::run(&args, &output),
         Command::Verify(args) => verify::run(&args, &output),
+        Command::Pull(args) => transfer::pull(&args, &output),
+        Command::Push(args) => transfer::push(&args, &output),
+        Command::Copy(args) => transfer::copy(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
         Command::Waivers(args) => waivers::run(&args, &output),

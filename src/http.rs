@@ -20,7 +20,7 @@ pub mod secret;
 pub mod tls;
 pub mod url;
 
-pub use client::{Body, Client, Request, Settings, SetupError, Timeouts};
+pub use client::{Body, Client, Request, Settings, SetupError, Source, Timeouts};
 pub use error::{Fault, HttpError};
 pub use policy::{Access, HostPolicy, Refused};
 pub use proxy::Proxies;
@@ -75,4 +75,4 @@ impl fmt::Display for Method {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@
 //! judges or describes an image sees no difference.
 
 pub mod folder;
+pub mod graph;
 pub mod read;
 pub mod stored;
 pub mod tree;

@@ -56,3 +56,5 @@ pub mod store;
 pub mod http;
 
 pub mod image;
+
+pub mod registry;

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod inspect;
+pub mod transfer;
 
 use crate::bom::{Bom, Kind};
 use crate::finding::report::{Package, PolicyName, ProfileName};

@@ -2,11 +2,12 @@
 //!
 //! Takes a [`Release`] in a staging folder, gives it its place: a layout, an archive, or
 //! the default output. Everything is written under a temporary name first; a run that is
-//! killed leaves the old output whole. Registries come with a later version.
+//! killed leaves the old output whole. Into registries images go by [`registry`].
 
 mod archive;
 mod dist;
 mod layout;
+pub mod registry;
 mod staging;
 
 use crate::image::stored::StoredError;

@@ -39,12 +39,84 @@ pub struct Bases {
     pub max_age: u32,
 }
 
-/// Where images are published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The single trust root: where images are published, and what may be reached for that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Registry {
     /// The repository, with its host, below which images get their names.
-    pub publish: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish: Option<String>,
+    /// Where images wait to be published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging: Option<String>,
+    /// The repositories, with their hosts, below which lies what may run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// The hosts that uploads and downloads may be redirected to, without credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub storage_hosts: Vec<String>,
+    /// The hosts that may be asked for tokens, with credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub auth_hosts: Vec<String>,
+    /// Where bases are read from instead: a host or a place, and what takes its stead.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, String>,
+    /// Whether no other host is reached.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allowlist_only: bool,
+    /// Whether images in registries are to be named by digest.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_digest: bool,
+    /// Whether a tag never moves to another digest.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub immutable_tags: bool,
+}
+
+/// What a policy says of a place in a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// What is there is trusted: it is judged before it enters.
+    Trusted,
+    /// What is there waits to be judged.
+    Staging,
+    /// The policy does not name it.
+    Unknown,
+}
+
+impl Registry {
+    /// Says what a `HOST/REPO` is to the policy. Whole path segments are compared.
+    pub fn standing(&self, place: &str) -> Standing {
+        let is_at = |root: &String| is_below(place, root);
+        if self.publish.iter().chain(&self.allow).any(is_at) {
+            Standing::Trusted
+        } else if self.staging.iter().any(is_at) {
+            Standing::Staging
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    /// Returns the place from which something of a `HOST/REPO` is read: its mirror, by the
+    /// longest entry that fits, or itself.
+    pub fn mirrored(&self, place: &str) -> String {
+        let fitting = self.mirrors.iter().filter(|(from, _)| is_below(place, from));
+        match fitting.max_by_key(|(from, _)| from.len()) {
+            Some((from, to)) => format!("{to}{}", &place[from.len()..]),
+            None => place.to_owned(),
+        }
+    }
+
+    /// Returns the hosts of all repositories that the policy names.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let places = self.publish.iter().chain(&self.staging).chain(&self.allow);
+        let places = places.chain(self.mirrors.values());
+        places.map(|place| place.split('/').next().unwrap_or_default())
+    }
+}
+
+/// Says whether a place is another or lies below it, segment by segment.
+fn is_below(place: &str, root: &str) -> bool {
+    place.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Other rules for some images.
@@ -187,8 +259,8 @@ impl Policy {
     /// before it where images are published, with the host and without.
     pub fn names_of(&self, image: &str) -> Vec<String> {
         let mut names = vec![image.to_owned()];
-        if let Some(registry) = &self.registry {
-            names.extend(names_at(&format!("{}/{image}", registry.publish)));
+        if let Some(publish) = self.registry.as_ref().and_then(|one| one.publish.as_ref()) {
+            names.extend(names_at(&format!("{publish}/{image}")));
         }
         names
     }
@@ -237,7 +309,10 @@ mod tests {
             report_until: None,
         };
         Policy {
-            registry: Some(Registry { publish: "registry.example/golden".to_owned() }),
+            registry: Some(Registry {
+                publish: Some("registry.example/golden".to_owned()),
+                ..Registry::default()
+            }),
             profile: patterns.iter().map(profile).collect(),
             ..Policy::golden()
         }
@@ -270,6 +345,37 @@ mod tests {
         for bad in ["", "d", "90", "0d", "3661d", "-1d", "+1d", "1.5d", "90 d", "12w"] {
             assert_eq!(days(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn places_are_compared_by_segments() {
+        let registry = Registry {
+            publish: Some("reg.example/golden".to_owned()),
+            staging: Some("reg.example/golden-staging".to_owned()),
+            allow: vec!["other.example:5000/x".to_owned()],
+            mirrors: [("up.example", "reg.example/m/up"), ("up.example/a", "reg.example/a")]
+                .map(|(from, to)| (from.to_owned(), to.to_owned()))
+                .into(),
+            ..Registry::default()
+        };
+        for (place, standing) in [
+            ("reg.example/golden", Standing::Trusted),
+            ("reg.example/golden/a/b", Standing::Trusted),
+            ("reg.example/golden-staging/a", Standing::Staging),
+            ("reg.example/golden-evil/a", Standing::Unknown),
+            ("reg.example/goldena", Standing::Unknown),
+            ("reg.example", Standing::Unknown),
+            ("reg.example.evil.example/golden/a", Standing::Unknown),
+            ("xreg.example/golden/a", Standing::Unknown),
+            ("reg.example:5000/golden/a", Standing::Unknown),
+            ("other.example:5000/x/y", Standing::Trusted),
+            ("other.example/x/y", Standing::Unknown),
+        ] {
+            assert_eq!(registry.standing(place), standing, "{place}");
+        }
+        assert_eq!(registry.mirrored("up.example/b/c"), "reg.example/m/up/b/c");
+        assert_eq!(registry.mirrored("up.example/a/c"), "reg.example/a/c");
+        assert_eq!(registry.mirrored("up.example.evil/a"), "up.example.evil/a");
     }
 
     #[test]

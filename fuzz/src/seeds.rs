@@ -104,12 +104,31 @@ pub fn of(target: &str) -> Seeds {
         "layers" => layers(),
         "config_json" => documents(),
         "report_escape" => texts(),
+        "registry_text" => registries(),
         _ => Vec::new(),
     }
 }
 
 fn behind(mode: u8, bytes: &[u8]) -> Vec<u8> {
     [&[mode], bytes].concat()
+}
+
+fn registries() -> Seeds {
+    let challenge = br#"Negotiate abc==, Bearer realm="https://auth.example/token",service="reg.example",scope="repository:a/b:pull,push", Basic realm=x"#;
+    let link = br#"</v2/a/tags/list?last=b&n=2>; rel="next", </x>; title="a, b"; rel=prev"#;
+    let digest = "0a".repeat(32);
+    let reference = format!("docker://reg.example:5000/team/app:v1@sha256:{digest}");
+    let config = br#"{"auths":{"reg.example":{"auth":"dTpw"},"https://index.docker.io/v1/":{"username":"u","password":"p","identitytoken":"t"}},"credHelpers":{"x.example":"pass"},"credsStore":"store"}"#;
+    vec![
+        ("challenge", behind(0, challenge)),
+        ("link", behind(1, link)),
+        ("absolute", behind(2, b"https://reg.example:5000/v2/a/x?state=%2F..")),
+        ("elsewhere", behind(2, b"//user@[::1]:80/%2e%2E/x#y")),
+        ("relative", behind(2, b"7f-a?x")),
+        ("reference", behind(3, reference.as_bytes())),
+        ("layout", behind(3, b"oci:dir/image:v1")),
+        ("credentials", behind(4, config)),
+    ]
 }
 
 fn tars() -> Seeds {

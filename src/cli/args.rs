@@ -46,6 +46,16 @@ pub(super) enum Command {
     /// Verifies the signatures on an image and that its bytes are what was signed.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
+    /// Fetches an image from a registry, with all platforms and all that refers to it.
+    #[command(after_help = EXIT_CODES)]
+    Pull(Pull),
+    /// Judges an image and publishes it to a registry; the tag last.
+    #[command(after_help = EXIT_CODES)]
+    Push(Push),
+    /// Copies an image, with all platforms and all that refers to it; into the trust root only
+    /// after it was judged.
+    #[command(after_help = EXIT_CODES)]
+    Copy(Push),
     /// Makes and shows signing keys in cosign's format.
     #[command(after_help = EXIT_CODES)]
     Key(Key),
@@ -92,7 +102,13 @@ pub(super) struct Build {
     pub(super) source_date_epoch: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
-    /// Opens no connection. This version never opens one.
+    /// Publishes the image below the policy's `[registry] publish`, by its digest; needs `--sign`.
+    #[arg(long)]
+    pub(super) push: bool,
+    /// A tag that is to lead to the published image; may be repeated.
+    #[arg(long = "tag", value_name = "TAG", requires = "push")]
+    pub(super) tags: Vec<String>,
+    /// Opens no connection.
     #[arg(long)]
     pub(super) offline: bool,
 }
@@ -122,8 +138,9 @@ pub(super) struct Policy {
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), or paths of layouts, of archives as
-    /// karat, docker, podman and BuildKit write them, of folders and of files; any number.
+    /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), images in registries
+    /// (`docker://HOST/REPO@sha256:…`), or paths of layouts, of archives as karat, docker, podman
+    /// and BuildKit write them, of folders and of files; any number.
     #[arg(value_name = "REF|PATH", required = true)]
     pub(super) references: Vec<String>,
     /// Exits with 0 also when something is rejected, to take an inventory.
@@ -135,6 +152,42 @@ pub(super) struct Inspect {
     pub(super) place: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pull {
+    /// The image: `docker://HOST/REPO@sha256:…` or `docker://HOST/REPO:TAG`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// Where it goes: `oci:DIR[:TAG]` or `archive:FILE`.
+    #[arg(value_name = "DESTINATION")]
+    pub(super) destination: String,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Push {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE`, or, to copy, `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "SOURCE")]
+    pub(super) source: String,
+    /// Where it goes: `docker://HOST/REPO[:TAG]`.
+    #[arg(value_name = "DESTINATION")]
+    pub(super) destination: String,
+    /// The public key that must have signed what the policy requires.
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use super::checkout;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
 use super::settings;
+use super::transfer::Publication;
 use karat::assemble::Role;
 use karat::assemble::input::Project;
 use karat::binary::ReadAt as _;
@@ -13,6 +14,7 @@ use karat::finding::report::{Report, Verdict};
 use karat::finding::{Severity, escape};
 use karat::oci::{Platform, Reference};
 use karat::pipeline::build::{self, Built, Options};
+use karat::policy::Occasion;
 use karat::publish::Destination;
 use karat::recipe::{self, Recipe, discover, infer};
 use karat::store::Positioned;
@@ -29,6 +31,9 @@ use std::time::SystemTime;
 const MAX_THREADS: usize = 8;
 /// The longest recipe that is read, in bytes.
 const MAX_RECIPE: u64 = 1 << 20;
+
+/// The path of a recipe that nobody has written.
+const INFERRED: &str = "inferred";
 
 /// A recipe, found and read.
 struct Job {
@@ -72,6 +77,14 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
             if args.make {
                 make(&job, &platforms, output)?;
             }
+            let publication = match args.push {
+                true if job.path == INFERRED => {
+                    return Err(Failure::usage("`--push` needs a recipe that was reviewed")
+                        .hint("write down the one that was inferred, and build that"));
+                }
+                true => Some(Publication::of(args, &policy, &job.recipe.name)?),
+                false => None,
+            };
             let to_dist = [Destination::Dist(job.dist.clone())];
             let options = Options {
                 recipe: &job.recipe,
@@ -84,6 +97,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 policy: &policy,
                 waivers: &waivers,
                 checkout: checkout.as_ref(),
+                occasion: if args.push { Occasion::Release } else { Occasion::Local },
                 key: key.as_ref(),
                 threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
                 destinations: if destinations.is_empty() { &to_dist } else { &destinations },
@@ -91,8 +105,14 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
             let built =
                 build::build(options).map_err(|error| Failure::of_build(error, &job.recipe))?;
             account(&options, &built, output);
+            let published = match (&publication, &key, options.destinations.first()) {
+                (Some(publication), Some(key), Some(first)) if built.root.is_some() => {
+                    Some(publication.publish(first, &policy, key.public_key(), output)?)
+                }
+                _ => None,
+            };
             outcome.fail_on.extend(&policy.gate.fail_on);
-            Ok((built, job.recipe.file))
+            Ok((built, job.recipe.file, published))
         });
         outcome.take(built, output);
         if args.fail_fast && outcome.code() != CODE_DONE {
@@ -126,13 +146,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn take(&mut self, built: Result<(Built, String), Failure>, output: &Output) {
+    fn take(&mut self, built: Result<(Built, String, Option<String>), Failure>, output: &Output) {
         match built {
-            Ok((built, recipe)) => {
+            Ok((built, recipe, published)) => {
                 let accepted = built.report.verdict == Verdict::Accepted;
                 self.codes.push(if accepted { CODE_DONE } else { CODE_REJECTED });
                 if let Some(root) = built.root.as_ref().filter(|_| output.is_text()) {
-                    output.result(&format!("{}@{}", built.report.subject.reference, root.digest));
+                    let local = format!("{}@{}", built.report.subject.reference, root.digest);
+                    output.result(&published.unwrap_or(local));
                 }
                 self.results.push((recipe, built.signed, built.report));
             }
@@ -326,7 +347,7 @@ fn lone_executable(path: &Path, output: &Output) -> Result<Job, Failure> {
     let recipe = recipe::parse(&format!("(inferred for {shown})"), &text, None)?;
     let project = Project::new(folder).map_err(failed)?;
     let dist = Path::new("dist").join(&recipe.name);
-    Ok(Job { path: "inferred".to_owned(), project, dist, recipe })
+    Ok(Job { path: INFERRED.to_owned(), project, dist, recipe })
 }
 
 fn platform(path: &Path, head: &[u8]) -> Option<Platform> {

@@ -5,12 +5,16 @@ use karat::assemble::input::InputError;
 use karat::assemble::{AssembleError, Fault, FaultError};
 use karat::base::{self, BaseError};
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
+use karat::http::{Fault as HttpFault, HttpError, Refused};
 use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
 use karat::pipeline::build::BuildError;
 use karat::pipeline::inspect::InspectError;
+use karat::pipeline::transfer::TransferError;
 use karat::publish::PublishError;
+use karat::publish::registry::PushError;
 use karat::recipe::Recipe;
+use karat::registry::{RegistryError, WriteError};
 use karat::settings::ProfileTie;
 use std::fmt::Write;
 use std::path::Path;
@@ -198,8 +202,9 @@ impl From<PublishError> for Failure {
             PublishError::SomethingElse { .. } => {
                 Self::usage(message).hint("name another output, or move away what is there")
             }
-            PublishError::Unsupported(_) => Self::usage(message)
-                .hint("write `oci:DIR[:TAG]` or `archive:FILE`, and copy it with skopeo or crane"),
+            PublishError::Unsupported(_) => Self::usage(message).hint(
+                "write `oci:DIR[:TAG]` or `archive:FILE`; `karat push` brings it to a registry",
+            ),
             PublishError::Old { .. } => {
                 Self::usage(message).hint("remove the broken layout, or name another")
             }
@@ -233,9 +238,150 @@ impl From<StoredError> for Failure {
         let message = error.to_string();
         match error {
             _ if error.is_judgement() => Self { code: CODE_REJECTED, ..Self::usage(message) },
-            StoredError::Io(_) => Self::failed(message),
+            StoredError::Io(error) => match HttpError::of_io(&error) {
+                Some(http) => Self::of_http(http),
+                None => Self::failed(message),
+            },
+            // Here the medium has failed, or else it had been a judgement.
+            StoredError::Layer { .. }
+            | StoredError::SavedLayer { .. }
+            | StoredError::Differs { .. }
+            | StoredError::Archive { .. } => Self::failed(message),
             StoredError::Several(_) => Self::usage(message).hint("name one: `oci:DIR:TAG`"),
             _ => Self::usage(message),
+        }
+    }
+}
+
+impl Failure {
+    /// Says what helps against what went wrong with a connection.
+    fn of_http(error: &HttpError) -> Self {
+        let host = error.url.origin().authority();
+        let failure = Self::failed(error.to_string());
+        let named = |authority: &str| {
+            format!(
+                "if `{authority}` belongs to the registry, name it in the policy's `[registry]`: `storage-hosts = [\"{authority}\"]`"
+            )
+        };
+        match &error.fault {
+            HttpFault::Offline => failure.hint("leave `--offline` out, or use what is on this machine"),
+            HttpFault::RefusedRedirect { error: Refused::Host(authority), .. } => {
+                failure.hint(named(authority))
+            }
+            HttpFault::RefusedRedirect { error: Refused::PlainHttp(_), .. } => {
+                failure.hint("the registry gives TLS up on the way: tell whoever runs it")
+            }
+            HttpFault::Refused(Refused::PlainHttp(authority)) => {
+                failure.hint(format!("to do so all the same, set `KARAT_PLAIN_HTTP={authority}`"))
+            }
+            HttpFault::Refused(_) | HttpFault::RefusedRedirect { .. } => {
+                failure.hint("the hosts that may be reached are those of the command and of the policy's `[registry]`")
+            }
+            HttpFault::UnknownHost => {
+                failure.hint("check the name, the DNS of this machine, and `HTTPS_PROXY`")
+            }
+            HttpFault::Connect(_) => {
+                failure.hint(format!("check that `{host}` runs, and `HTTPS_PROXY` and `NO_PROXY`"))
+            }
+            HttpFault::Tls(_) => failure.hint(format!(
+                "a private authority goes into `~/.config/containers/certs.d/{host}/ca.crt` or the file of `SSL_CERT_FILE`; a registry without TLS into `KARAT_PLAIN_HTTP`"
+            )),
+            HttpFault::Timeout(_) | HttpFault::Slow(_) => {
+                failure.hint("try again; `KARAT_HTTP_TIMEOUT` gives a slow network more seconds")
+            }
+            HttpFault::Status { code: 401, .. } => {
+                failure.hint(format!("log in: `docker login {host}` or `podman login {host}`"))
+            }
+            HttpFault::Status { code: 403, .. } => {
+                failure.hint("these credentials do not have the right: ask whoever runs the registry")
+            }
+            HttpFault::Status { code: 404 | 405, .. } => {
+                failure.hint("check the repository's name, and that it exists")
+            }
+            HttpFault::Status { code: 413, .. } => failure
+                .hint("a proxy before the registry takes no bodies of this size: ask whoever runs it"),
+            HttpFault::Status { code: 429, .. } => {
+                failure.hint("the registry wants fewer requests: try again later, or log in")
+            }
+            HttpFault::Status { code: 500..=599, .. } | HttpFault::Broken(_) => {
+                failure.hint("try again: what was sent already is not sent twice")
+            }
+            HttpFault::WebPage => failure.hint(format!(
+                "`{host}` is no registry, or a proxy or a login page stands before it"
+            )),
+            _ => failure,
+        }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let message = error.to_string();
+        if error.is_judgement() {
+            return Self { code: CODE_REJECTED, ..Self::usage(message) };
+        }
+        match error {
+            RegistryError::Http(error) => Self::of_http(&error),
+            RegistryError::Host(_) => Self::usage(message),
+            RegistryError::Missing(_) => {
+                Self::failed(message).hint("check repository, tag and digest, and that you may read it")
+            }
+            RegistryError::RealmRefused { why: Refused::Host(authority) | Refused::Credentials(authority), .. } => {
+                Self::failed(message).hint(format!(
+                    "if `{authority}` gives tokens for this registry, name it in the policy's `[registry]`: `auth-hosts = [\"{authority}\"]`"
+                ))
+            }
+            RegistryError::Keyring(_) => {
+                Self::failed(message).hint("log in again: `docker login HOST` or `podman login HOST`")
+            }
+            RegistryError::Write(WriteError::Source { error, .. }) => match error.downcast::<StoredError>() {
+                Ok(stored) => stored.into(),
+                Err(error) => match karat::archive::Error::from(error) {
+                    karat::archive::Error::Io(error) => match HttpError::of_io(&error) {
+                        Some(http) => Self::of_http(http),
+                        None => Self::failed(message),
+                    },
+                    // The bytes are not those of their digest.
+                    _ => Self { code: CODE_REJECTED, ..Self::usage(message) },
+                },
+            },
+            RegistryError::Write(WriteError::LostUpdate { .. }) => {
+                Self::failed(message).hint("try again when nobody else signs this image")
+            }
+            _ => Self::failed(message),
+        }
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        let message = error.to_string();
+        match error {
+            PushError::Registry(error) => error.into(),
+            PushError::Stored(error) => error.into(),
+            PushError::TagMoved { .. } => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("use another tag; nothing was written"),
+        }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        let message = error.to_string();
+        match error {
+            TransferError::Registry(error) => error.into(),
+            TransferError::Stored(error) => error.into(),
+            TransferError::Publish(error) => error.into(),
+            TransferError::Push(error) => error.into(),
+            TransferError::Graph(_) => Self { code: CODE_REJECTED, ..Self::usage(message) },
+            TransferError::NoDigest { digest, .. } => {
+                Self::usage(message).hint(format!("name it with its digest: `@{digest}`"))
+            }
+            TransferError::NotAllowed(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("`[registry]` lists the places: `publish`, `staging`, `allow`"),
+            TransferError::Host(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("with `allowlist-only`, only the hosts of `[registry]` are reached"),
+            TransferError::Source(_) | TransferError::Destination(_) => Self::usage(message),
         }
     }
 }
@@ -253,7 +399,7 @@ impl From<InspectError> for Failure {
                 Self::failed(error.to_string())
             }
             InspectError::Unsupported(_) => Self::usage(error.to_string())
-                .hint("copy the image to a layout first: `skopeo copy docker://… oci:DIR:TAG`"),
+                .hint("copy the image to a layout or an archive first"),
             InspectError::Folder(_) => Self::failed(error.to_string()),
             InspectError::Special { .. } | InspectError::Empty(_) => Self::usage(error.to_string()),
         }

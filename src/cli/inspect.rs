@@ -2,13 +2,14 @@
 
 use super::args;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
+use super::network;
 use super::output::Output;
 use super::settings;
 use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
 use karat::oci::reference::is_hosted_repository;
-use karat::pipeline;
+use karat::pipeline::{self, transfer};
 use karat::policy::{Occasion, Terms};
 use karat::settings::names_at;
 use karat::time::Now;
@@ -35,7 +36,10 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     for text in &args.references {
         let inspected = Reference::parse(text, |path| path.symlink_metadata().is_ok())
             .map_err(Failure::from)
-            .and_then(|reference| Ok(pipeline::inspect::inspect(&reference, &terms)?));
+            .and_then(|reference| match &reference {
+                Reference::Registry { .. } => remote(&reference, &terms, args, output),
+                _ => Ok(pipeline::inspect::inspect(&reference, &terms)?),
+            });
         match inspected {
             Ok(report) => {
                 let rejected = report.verdict == Verdict::Rejected && !args.exit_zero;
@@ -79,6 +83,24 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     let worst =
         [CODE_USAGE, CODE_REJECTED, CODE_FAILED].into_iter().find(|code| codes.contains(code));
     Ok(worst.unwrap_or(CODE_DONE))
+}
+
+/// Inspects an image in a registry: its layers are read as they come.
+fn remote(
+    reference: &Reference,
+    terms: &Terms<'_>,
+    args: &args::Inspect,
+    output: &Output,
+) -> Result<Report, Failure> {
+    let policy = terms.policy().registry.as_ref();
+    let hosts = transfer::hosts(policy, &[reference], None, &network::plain_hosts())?;
+    let registries = network::registries(hosts, args.offline, &[reference])?;
+    let require_digest = policy.is_some_and(|one| one.require_digest);
+    let origin = transfer::open(&registries, reference, require_digest)?;
+    if let Some(tag) = &origin.by_tag {
+        output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
+    }
+    Ok(pipeline::inspect::opened(reference, &origin.stored, &origin.root, terms)?)
 }
 
 fn print(report: &Report, output: &Output) {

@@ -61,7 +61,10 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
     values.push(("waivers.max-days".to_owned(), json!(policy.waivers.max_days)));
     values.push(("waivers.never".to_owned(), json!(policy.waivers.never)));
     if let Some(registry) = &policy.registry {
-        values.push(("registry.publish".to_owned(), json!(registry.publish)));
+        let written = serde_json::to_value(registry).unwrap_or_default();
+        for (key, value) in written.as_object().into_iter().flatten() {
+            values.push((format!("registry.{key}"), value.clone()));
+        }
     }
     for (number, profile) in policy.profile.iter().enumerate() {
         let table = format!("profile.{number}");

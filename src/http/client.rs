@@ -121,13 +121,22 @@ pub enum Body<'a> {
     Empty,
     /// These bytes.
     Bytes(&'a [u8]),
-    /// So many bytes of a reader, which is opened anew for each try.
+    /// So many bytes of a source, which is opened anew for each try.
     Stream {
-        /// Opens the reader.
-        open: &'a (dyn Fn() -> io::Result<Box<dyn Read + Send + 'a>> + Sync),
-        /// How many bytes it gives.
+        /// Where the bytes are from.
+        source: &'a dyn Source,
+        /// How many of them are sent.
         size: u64,
     },
+}
+
+/// Bytes that can be read more than once.
+pub trait Source: Sync {
+    /// Starts with the first byte.
+    ///
+    /// # Errors
+    /// When the bytes cannot be had.
+    fn open(&self) -> io::Result<Box<dyn Read + Send + '_>>;
 }
 
 impl<'a> Request<'a> {
@@ -237,9 +246,10 @@ impl Client {
             }
             Body::Empty => agent.run(builder.body(&[][..]).map_err(built)?),
             Body::Bytes(bytes) => agent.run(builder.body(*bytes).map_err(built)?),
-            Body::Stream { open, size } => {
-                let source = open().map_err(|error| failed(Fault::Source(error.to_string())))?;
-                let mut source = Source { inner: source.take(*size), failed: None };
+            Body::Stream { source, size } => {
+                let source = source.open();
+                let source = source.map_err(|error| failed(Fault::Source(error)))?;
+                let mut source = Watched { inner: source.take(*size), failed: None };
                 let builder = builder.header(http::header::CONTENT_LENGTH, *size);
                 let body = ureq::SendBody::from_reader(&mut source);
                 let answered = agent.run(builder.body(body).map_err(built)?);
@@ -411,18 +421,21 @@ impl Agents {
 }
 
 /// Reads what is sent, and keeps why it could not be read apart from what the connection does.
-struct Source<R> {
+struct Watched<R> {
     inner: R,
-    failed: Option<String>,
+    failed: Option<io::Error>,
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buf).inspect_err(|error| {
-            if error.kind() != io::ErrorKind::Interrupted {
-                self.failed = Some(error.to_string());
+        match self.inner.read(buf) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
             }
-        })
+            other => other,
+        }
     }
 }
 

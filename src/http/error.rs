@@ -6,6 +6,7 @@ use super::{Method, Url};
 use crate::finding::escape;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// A request that did not do its work: which one, and why. Shows neither queries nor
 /// credentials.
@@ -40,7 +41,7 @@ pub enum Fault {
     #[error("the connection broke: {0}")]
     Broken(String),
     #[error("status {}{}", status_text(*.code), said_text(.said))]
-    Status { code: u16, said: Vec<String> },
+    Status { code: u16, said: Vec<String>, after: Option<Duration> },
     #[error("it was redirected more than {0} times")]
     Redirects(usize),
     #[error("it was sent on to `{place}`: {error}")]
@@ -56,7 +57,7 @@ pub enum Fault {
     #[error("the answer is not what was asked for: {0}")]
     Unexpected(String),
     #[error("what is to be sent could not be read: {0}")]
-    Source(String),
+    Source(io::Error),
 }
 
 impl fmt::Display for HttpError {
@@ -70,6 +71,14 @@ impl HttpError {
     pub fn status(&self) -> Option<u16> {
         match self.fault {
             Fault::Status { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Returns how long the server asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.fault {
+            Fault::Status { after, .. } => after,
             _ => None,
         }
     }

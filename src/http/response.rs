@@ -91,14 +91,14 @@ impl Response {
     /// Makes an error of the status and of what the body says about it.
     pub fn into_error(self) -> HttpError {
         let (method, url, code) = (self.method, self.url.clone(), self.status);
-        let page = self.is_page();
+        let (page, after) = (self.is_page(), self.retry_after());
         let mut said = Vec::new();
         let mut bytes = Vec::new();
         // What cannot be read says nothing.
         if !page && self.body.take(MAX_SAID).read_to_end(&mut bytes).is_ok() {
             said = messages(&bytes);
         }
-        HttpError { method, url, fault: Fault::Status { code, said } }
+        HttpError { method, url, fault: Fault::Status { code, said, after } }
     }
 
     /// Makes an error about this answer.

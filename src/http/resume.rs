@@ -24,22 +24,18 @@ pub struct Resuming<F> {
 }
 
 impl<F: FnMut(u64) -> Result<Response, HttpError>> Resuming<F> {
-    /// Starts with the first byte. `ask` sends the request for what begins at an offset, with
-    /// the `Range` of [`range`] where that is not 0, and follows redirects.
+    /// Goes on from the answer to a request for the whole. `ask` sends the request for what
+    /// begins at an offset, with the `Range` of [`range`], and follows redirects.
     ///
     /// # Errors
-    /// When the server does not answer with the bytes.
-    pub fn new(client: &Client, ask: F) -> Result<Self, HttpError> {
-        let client = client.clone();
-        let mut resuming = Self { ask, body: None, seen: 0, skip: 0, tries: 0, client };
-        resuming.start()?;
-        Ok(resuming)
+    /// When the answer is not `200`.
+    pub fn new(client: &Client, first: Response, ask: F) -> Result<Self, HttpError> {
+        let body = Some(first.expect(&[200])?.into_body());
+        Ok(Self { ask, body, seen: 0, skip: 0, tries: 0, client: client.clone() })
     }
 
     fn start(&mut self) -> Result<(), HttpError> {
-        let answer = (self.ask)(self.seen)?;
-        let answer =
-            if self.seen == 0 { answer.expect(&[200])? } else { answer.expect(&[200, 206])? };
+        let answer = (self.ask)(self.seen)?.expect(&[200, 206])?;
         self.skip = match answer.status() {
             206 => {
                 let from = answer.header("content-range").and_then(first_byte);
@@ -94,9 +90,9 @@ impl<F: FnMut(u64) -> Result<Response, HttpError>> Read for Resuming<F> {
     }
 }
 
-/// Writes the value of `Range` for everything from a byte on; none for the whole.
-pub fn range(from: u64) -> Option<String> {
-    (from > 0).then(|| format!("bytes={from}-"))
+/// Writes the value of `Range` for everything from a byte on.
+pub fn range(from: u64) -> String {
+    format!("bytes={from}-")
 }
 
 /// Reads where a `Content-Range` begins.
@@ -113,12 +109,9 @@ impl Client {
     /// error of the reader, which [`HttpError::of_io`] finds.
     pub fn download(&self, url: &Url) -> Result<impl Read + Send + use<>, HttpError> {
         let (client, url) = (self.clone(), url.clone());
-        Resuming::new(self, move |from| {
-            let mut request = Request::get(url.clone());
-            if let Some(range) = range(from) {
-                request = request.header("range", range);
-            }
-            client.follow(&request)
+        let first = self.follow(&Request::get(url.clone()))?;
+        Resuming::new(self, first, move |from| {
+            client.follow(&Request::get(url.clone()).header("range", range(from)))
         })
     }
 }
@@ -129,8 +122,7 @@ mod tests {
 
     #[test]
     fn ranges_are_written_and_read() {
-        assert_eq!(range(0), None);
-        assert_eq!(range(7).as_deref(), Some("bytes=7-"));
+        assert_eq!(range(7), "bytes=7-");
         assert_eq!(first_byte("bytes 7-99/100"), Some(7));
         assert_eq!(first_byte("bytes */100"), None);
         assert_eq!(first_byte("7-99"), None);

@@ -22,7 +22,7 @@ impl Default for Retry {
 impl Retry {
     /// Returns the pause before the try of this number, the first being 0; none when there is
     /// to be no other, or the server asks for more patience than there is.
-    pub(super) fn pause(&self, number: u32, asked: Option<Duration>) -> Option<Duration> {
+    pub fn pause(&self, number: u32, asked: Option<Duration>) -> Option<Duration> {
         if number >= self.times || asked.is_some_and(|asked| asked > self.longest) {
             return None;
         }

@@ -2,7 +2,7 @@
 
 #[expect(dead_code, reason = "the command's tests use all of it")]
 #[path = "../../tests/it/support/server.rs"]
-mod server;
+pub(crate) mod server;
 
 use super::*;
 use server::{Reply, Server};
@@ -104,7 +104,8 @@ fn moments_pass_and_refusals_do_not() {
 
 #[test]
 fn dead_slow_and_lying_peers_are_noticed() {
-    let cases: [(&str, Reply, fn(&Fault) -> bool); 7] = [
+    type Case = (&'static str, Reply, fn(&Fault) -> bool);
+    let cases: [Case; 7] = [
         ("hangs", Reply { hang: Some(Duration::from_secs(5)), ..Reply::new(200) }, |fault| {
             matches!(fault, Fault::Timeout(_))
         }),
@@ -251,22 +252,27 @@ fn a_download_goes_on_where_it_broke_off() {
     assert!(error.to_string().contains("another range"), "{error}");
 }
 
+/// Bytes, or a file that is gone.
+impl Source for Option<Vec<u8>> {
+    fn open(&self) -> std::io::Result<Box<dyn std::io::Read + Send + '_>> {
+        match self {
+            Some(bytes) => Ok(Box::new(&bytes[..])),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
 #[test]
 fn what_is_sent_is_sent_again_from_its_start() {
     let server = counted(|number, _| Reply::new(if number == 0 { 500 } else { 201 }));
     let client = client_of(&[&server], settings());
-    let bytes = vec![7_u8; 300_000];
-    let open =
-        || -> std::io::Result<Box<dyn std::io::Read + Send + '_>> { Ok(Box::new(&bytes[..])) };
-    let body = Body::Stream { open: &open, size: bytes.len() as u64 };
+    let bytes = Some(vec![7_u8; 300_000]);
+    let body = Body::Stream { source: &bytes, size: 300_000 };
     let request = Request::new(Method::Put, url(&server, "/up")).body(body);
     assert_eq!(client.retried(&request).unwrap().status(), 201);
-    assert!(server.log().iter().all(|asked| asked.body == bytes));
-    let failing = || -> std::io::Result<Box<dyn std::io::Read + Send>> {
-        Err(std::io::ErrorKind::NotFound.into())
-    };
-    let request = Request::new(Method::Put, url(&server, "/up"))
-        .body(Body::Stream { open: &failing, size: 5 });
+    assert!(server.log().iter().all(|asked| Some(&asked.body) == bytes.as_ref()));
+    let body = Body::Stream { source: &None, size: 5 };
+    let request = Request::new(Method::Put, url(&server, "/up")).body(body);
     let Err(error) = client.retried(&request) else { panic!("sent") };
     assert!(matches!(error.fault, Fault::Source(_)), "{error}");
 }

@@ -125,7 +125,7 @@ impl Origin {
     /// A path that no address has.
     pub fn at(&self, target: &str) -> Result<Url, InvalidUrl> {
         check_target(target)?;
-        Ok(Url { origin: self.clone(), target: target.to_owned() })
+        Ok(Url(Box::new(Parts { origin: self.clone(), target: target.to_owned() })))
     }
 }
 
@@ -137,7 +137,10 @@ impl fmt::Display for Origin {
 
 /// An address: an origin, a path, and a query where there is one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Url {
+pub struct Url(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     origin: Origin,
     /// Begins with `/`; holds the query.
     target: String,
@@ -180,51 +183,51 @@ impl Url {
             return Err(InvalidUrl::Long);
         }
         if let Some(rest) = location.strip_prefix("//") {
-            return Self::parse(&format!("{}://{rest}", self.origin.scheme.name()));
+            return Self::parse(&format!("{}://{rest}", self.0.origin.scheme.name()));
         }
         if location.starts_with('/') {
-            return self.origin.at(location);
+            return self.0.origin.at(location);
         }
         if location.starts_with('?') {
-            return self.origin.at(&format!("{}{location}", self.path()));
+            return self.0.origin.at(&format!("{}{location}", self.path()));
         }
         let head = &location[..location.find(['/', '?', '#']).unwrap_or(location.len())];
         if head.contains(':') {
             return Self::parse(location);
         }
         let folder = &self.path()[..=self.path().rfind('/').unwrap_or(0)];
-        self.origin.at(&format!("{folder}{location}"))
+        self.0.origin.at(&format!("{folder}{location}"))
     }
 
     /// Returns the origin.
     pub fn origin(&self) -> &Origin {
-        &self.origin
+        &self.0.origin
     }
 
     /// Returns the path, without the query.
     pub fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
+        self.0.target.split('?').next().unwrap_or_default()
     }
 
     /// Returns the address with a query pair more; the value is escaped.
     #[must_use]
     pub fn with_query(&self, name: &str, value: &str) -> Self {
-        let separator = if self.target.contains('?') { '&' } else { '?' };
-        let target = format!("{}{separator}{name}={}", self.target, escaped(value));
-        Self { origin: self.origin.clone(), target }
+        let separator = if self.0.target.contains('?') { '&' } else { '?' };
+        let target = format!("{}{separator}{name}={}", self.0.target, escaped(value));
+        Self(Box::new(Parts { origin: self.0.origin.clone(), target }))
     }
 
     /// Returns the whole address as a request names it. It may hold the signature of a storage
     /// host: messages show [`Url`] by its `Display`, which leaves the query out.
     pub(super) fn to_request(&self) -> String {
-        format!("{}{}", self.origin, self.target)
+        format!("{}{}", self.0.origin, self.0.target)
     }
 }
 
 /// Writes the address without its query, which may be a secret.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin, self.path())
+        write!(f, "{}{}", self.0.origin, self.path())
     }
 }
 

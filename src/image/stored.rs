@@ -36,6 +36,16 @@ pub struct Stored {
 enum Place {
     Folder(PathBuf),
     Archive { file: Positioned, members: BTreeMap<String, Member> },
+    Remote(Box<dyn Blobs>),
+}
+
+/// A place from which blobs are read one by one, such as a repository of a registry.
+pub trait Blobs: std::fmt::Debug + Send + Sync {
+    /// Opens a blob or a manifest. What it gives is checked by whoever reads.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there.
+    fn open(&self, descriptor: &Descriptor) -> io::Result<Box<dyn Read + Send + '_>>;
 }
 
 /// A member of an archive: where its bytes are, or where it leads.
@@ -214,6 +224,11 @@ impl Stored {
         Ok(Self { place: Place::Archive { file, members }, index, saved })
     }
 
+    /// Takes a place of blobs as a layout with this index.
+    pub fn remote(index: Index, blobs: Box<dyn Blobs>) -> Self {
+        Self { place: Place::Remote(blobs), index, saved: Vec::new() }
+    }
+
     /// Opens what a reference names: `oci:`, `archive:`, or a path that is one of them.
     /// Returns none when the path is something else.
     ///
@@ -298,6 +313,13 @@ impl Stored {
                 let part = part(file, members, &format!("blobs/sha256/{}", digest.hex()));
                 Box::new(part.ok_or(StoredError::Missing(*digest))?)
             }
+            Place::Remote(blobs) => match blobs.open(descriptor) {
+                Ok(reader) => reader,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(StoredError::Missing(*digest));
+                }
+                Err(error) => return Err(error.into()),
+            },
         };
         Ok(VerifiedReader::new(reader, *digest.bytes(), descriptor.size))
     }
@@ -392,7 +414,7 @@ impl Stored {
     fn member(&self, name: &str) -> Result<Part<'_>, StoredError> {
         let found = match &self.place {
             Place::Archive { file, members } => part(file, members, name),
-            Place::Folder(_) => None,
+            Place::Folder(_) | Place::Remote(_) => None,
         };
         found.ok_or_else(|| StoredError::NoMember(escape::bytes(name.as_bytes())))
     }

@@ -52,6 +52,8 @@ pub struct Options<'a> {
     pub waivers: &'a [Waiver],
     /// What version control holds, where the project is under it.
     pub checkout: Option<&'a Checkout>,
+    /// What the image is judged for.
+    pub occasion: Occasion,
     /// The key that signs, if anything is to be signed.
     pub key: Option<&'a PrivateKey>,
     /// How many threads compress.
@@ -134,7 +136,7 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let platforms = platforms(options)?;
     let waivers = waivers(options)?;
     let names = options.policy.names_of(&options.recipe.name);
-    let terms = Terms::new(options.policy, &waivers, &names, Occasion::Local, options.now)?;
+    let terms = Terms::new(options.policy, &waivers, &names, options.occasion, options.now)?;
     for destination in options.destinations {
         destination.check()?;
     }

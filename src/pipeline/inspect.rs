@@ -59,6 +59,22 @@ pub fn inspect(reference: &Reference, terms: &Terms<'_>) -> Result<Report, Inspe
     })
 }
 
+/// Inspects an image that was opened already, in a registry for one, and judges it.
+///
+/// # Errors
+/// When it cannot be read. What is there and cannot be read in one way only is a finding.
+pub fn opened(
+    reference: &Reference,
+    stored: &Stored,
+    root: &Descriptor,
+    terms: &Terms<'_>,
+) -> Result<Report, InspectError> {
+    std::thread::scope(|scope| {
+        scope.spawn(inspect::prepare);
+        of_root(reference, stored, root, terms)
+    })
+}
+
 fn inspected(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
     let opened = match Stored::open(reference) {
         Ok(opened) => opened,
@@ -131,7 +147,15 @@ fn image(
     if let Err(error @ StoredError::TwoImages(_)) = stored.check_saved() {
         return Ok(unreadable(reference, terms, None, &error));
     }
-    let root = stored.image(tag)?;
+    of_root(reference, stored, stored.image(tag)?, terms)
+}
+
+fn of_root(
+    reference: &Reference,
+    stored: &Stored,
+    root: &Descriptor,
+    terms: &Terms<'_>,
+) -> Result<Report, InspectError> {
     let manifests = match stored.manifests(root) {
         Ok(manifests) => manifests,
         Err(error) if error.is_judgement() => {

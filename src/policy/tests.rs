@@ -79,7 +79,10 @@ fn a_waiver_is_for_one_rule_and_one_file() {
 #[test]
 fn a_shared_waiver_is_for_the_images_that_it_names() {
     let policy = Policy {
-        registry: Some(Registry { publish: "registry.example/golden".to_owned() }),
+        registry: Some(Registry {
+            publish: Some("registry.example/golden".to_owned()),
+            ..Registry::default()
+        }),
         ..Policy::golden()
     };
     for (images, waived, said) in [

@@ -18,6 +18,7 @@ mod platforms;
 mod project;
 #[path = "../it/support/raw_tar.rs"]
 mod raw_tar;
+mod registry;
 mod run;
 mod sbom;
 mod schema;
@@ -78,6 +79,12 @@ cases! {
         skopeo_picks_each_platform_of_a_go_program
         skopeo_copies_both_platforms
         the_go_program_runs_and_finds_certificates_and_time_zones;
+    registry:
+        crane_and_skopeo_read_what_karat_pushed
+        oras_and_cosign_find_what_refers_to_it
+        karat_reads_what_others_pushed
+        copies_within_a_registry_mount
+        passwords_and_a_private_authority;
     source:
         a_go_program_of_another_commit_or_of_changed_sources_is_told;
 }

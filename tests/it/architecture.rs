@@ -9,13 +9,14 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 12] = [
+const FOUNDATIONS: [&str; 13] = [
     "archive",
     "binary",
     "finding",
     "http",
     "image",
     "oci",
+    "registry",
     "settings",
     "signature",
     "store",

@@ -3,7 +3,10 @@
 use crate::support::elf::{Elf, SCRIPT};
 use crate::support::{Output, Project, recipe};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
+    "pull",
+    "push",
+    "copy",
     "build",
     "check",
     "inspect",

@@ -18,6 +18,8 @@ mod hostile;
 mod inputs;
 mod nested;
 mod policy;
+mod registry;
+mod registry_faults;
 mod reports;
 mod reproducible;
 mod signing;

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 /// A project with signed layouts in it, made once: `one` of a platform, `two` of two
 /// platforms, `other` of another program, `plain` without signatures, `one.tar`.
-fn signed() -> &'static Project {
+pub(crate) fn signed() -> &'static Project {
     static SIGNED: OnceLock<Project> = OnceLock::new();
     SIGNED.get_or_init(|| {
         let project = Project::new().with_keys();

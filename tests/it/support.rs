@@ -5,6 +5,8 @@ pub(crate) mod elf;
 pub(crate) mod foreign;
 pub(crate) mod layout;
 pub(crate) mod raw_tar;
+pub(crate) mod registry;
+pub(crate) mod server;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

@@ -122,27 +122,30 @@ pub(super) struct Bases {
     pub(super) max_age: Option<Spanned<String>>,
 }
 
-/// The single trust root. This version pushes nothing: it takes the names of images from here.
+/// The single trust root: where images are published, and what may be reached for that.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Registry {
     /// Where images are published: `HOST/REPO`, before their names.
     pub(super) publish: Option<Spanned<String>>,
-    /// Where images wait to be published. Not enforced by this version.
-    pub(super) staging: Option<Spanned<Any>>,
-    /// What may run. Not enforced by this version.
-    pub(super) allow: Option<Spanned<Any>>,
-    /// Hosts of the registry's storage. Not enforced by this version.
-    pub(super) storage_hosts: Option<Spanned<Any>>,
-    /// Where bases are read from. Not enforced by this version.
-    pub(super) mirrors: Option<Spanned<Any>>,
-    /// Whether no other host is reached. Not enforced by this version.
-    pub(super) allowlist_only: Option<Spanned<Any>>,
-    /// Whether images are named by digest. Not enforced by this version.
-    pub(super) require_digest: Option<Spanned<Any>>,
-    /// Whether tags never move. Not enforced by this version.
-    pub(super) immutable_tags: Option<Spanned<Any>>,
+    /// Where images wait to be published: `HOST/REPO`.
+    pub(super) staging: Option<Spanned<String>>,
+    /// What may run: places `HOST/REPO`, with all that lies below them.
+    pub(super) allow: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Hosts, `HOST[:PORT]`, that uploads and downloads may be redirected to, without credentials.
+    pub(super) storage_hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Hosts, `HOST[:PORT]`, that registries may name to be asked for tokens, with credentials.
+    pub(super) auth_hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Where bases are read from: a host or place upstream, and the place that takes its stead.
+    /// Not enforced by this version.
+    pub(super) mirrors: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+    /// Whether no other host is reached.
+    pub(super) allowlist_only: Option<Spanned<bool>>,
+    /// Whether images in registries are to be named by digest.
+    pub(super) require_digest: Option<Spanned<bool>>,
+    /// Whether a tag never moves to another digest.
+    pub(super) immutable_tags: Option<Spanned<bool>>,
 }
 
 /// Other rules for some images: of those that fit an image, the narrowest.

@@ -81,7 +81,7 @@ fn digest_is_of_what_is_meant_and_not_of_how_it_is_written() {
 #[test]
 fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
-         [registry]\nallow = [\"registry.example/golden\"]\n\
+         \n\n\
          [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
          [advisories]\nmax-age = \"7d\"\n\
          [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
@@ -107,7 +107,6 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "vulnerabilities",
         "approval = \"signed\"",
         "approvers",
-        "allow",
         "[advisories]",
         "[sigstore]",
         "[[trust]]",
@@ -121,7 +120,33 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
-    assert_eq!((line("`from`"), line("vulnerabilities"), line("`allow`")), (3, 8, 5));
+    assert_eq!((line("`from`"), line("vulnerabilities"), line("[bases]")), (3, 8, 9));
+}
+
+#[test]
+fn the_trust_root_is_read() {
+    let text = "[policy]\nname = \"golden\"\n[registry]\npublish = \"reg.example/golden\"\n\
+         staging = \"reg.example/staging\"\nallow = [\"reg.example/golden\", \"reg.example/base\"]\n\
+         storage-hosts = [\"store.example:8443\"]\nauth-hosts = [\"auth.example\"]\n\
+         allowlist-only = true\nrequire-digest = true\nimmutable-tags = true\n";
+    let registry = Loaded::parse("p.toml", text).unwrap().policy.registry.unwrap();
+    assert_eq!(registry.staging.as_deref(), Some("reg.example/staging"));
+    assert_eq!(registry.allow, ["reg.example/golden", "reg.example/base"]);
+    assert_eq!(registry.storage_hosts, ["store.example:8443"]);
+    assert_eq!(registry.auth_hosts, ["auth.example"]);
+    assert!(registry.allowlist_only && registry.require_digest && registry.immutable_tags);
+    for (wrong, message) in [
+        ("storage-hosts = [\"*.example\"]", "no host"),
+        ("storage-hosts = [\"https://store.example\"]", "no host"),
+        ("auth-hosts = [\"Auth.example\"]", "no host"),
+        ("allow = [\"reg.example\"]", "no place in a registry"),
+        ("allow = [\"user@reg.example/a\"]", "no place in a registry"),
+        ("staging = \"reg.example/a/../b\"", "no place in a registry"),
+        ("mirrors = { \"up.example\" = \"reg.example/a\" }", "does not enforce `mirrors`"),
+    ] {
+        let found = faults(&format!("[policy]\nname = \"golden\"\n[registry]\n{wrong}\n"));
+        assert!(found.len() == 1 && found[0].1.contains(message), "{wrong}: {found:?}");
+    }
 }
 
 #[test]

@@ -4,36 +4,82 @@ use super::super::schema::{Profile, Registry};
 use super::Check;
 use crate::finding::diagnostic::Span;
 use crate::oci::RepositoryPattern;
-use crate::oci::reference::is_hosted_repository;
+use crate::oci::reference::{is_host, is_hosted_repository};
 use crate::settings;
 use crate::strict_toml::{Spanned, read};
 use crate::time::Date;
 use std::collections::BTreeMap;
 
 impl Check {
-    pub(super) fn registry(&mut self, registry: Registry) {
-        if let Some(publish) = registry.publish {
-            if !is_hosted_repository(&publish.value) {
+    pub(super) fn registry(&mut self, written: Registry) {
+        let publish = written.publish.and_then(|one| self.place("registry.publish", one));
+        let staging = written.staging.and_then(|one| self.place("registry.staging", one));
+        let mut registry = settings::Registry { publish, staging, ..Default::default() };
+        if let Some(allow) = written.allow {
+            self.set("registry.allow", &allow.span);
+            let places = allow.value.into_iter();
+            registry.allow = places.filter_map(|one| self.place("registry.allow", one)).collect();
+        }
+        registry.storage_hosts = self.hosts("registry.storage-hosts", written.storage_hosts);
+        registry.auth_hosts = self.hosts("registry.auth-hosts", written.auth_hosts);
+        if let Some(mirrors) = written.mirrors {
+            // Read and checked, but nothing reads a base from a registry yet.
+            self.later("mirrors", Some(mirrors.span.clone()));
+            for (from, to) in mirrors.value {
+                let is_upstream = from.contains('.') && is_host(&from);
+                if !is_upstream && !is_hosted_repository(&from) {
+                    let message = format!("`{from}` is no host of a registry and no place in one");
+                    self.fault(to.span.clone(), message, "`HOST` or `HOST/REPO`");
+                }
+                if let Some(to) = self.place("registry.mirrors", to) {
+                    registry.mirrors.insert(from, to);
+                }
+            }
+        }
+        for (name, written, value) in [
+            ("allowlist-only", written.allowlist_only, &mut registry.allowlist_only),
+            ("require-digest", written.require_digest, &mut registry.require_digest),
+            ("immutable-tags", written.immutable_tags, &mut registry.immutable_tags),
+        ] {
+            if let Some(written) = written {
+                self.set(&format!("registry.{name}"), &written.span);
+                *value = written.value;
+            }
+        }
+        if registry != settings::Registry::default() {
+            self.policy.registry = Some(registry);
+        }
+    }
+
+    /// Takes a place in a registry.
+    fn place(&mut self, key: &str, written: Spanned<String>) -> Option<String> {
+        self.set(key, &written.span);
+        if is_hosted_repository(&written.value) {
+            return Some(written.value);
+        }
+        let message = format!("`{}` is no place in a registry", written.value);
+        self.fault(written.span, message, "`HOST/REPO`: `registry.internal.example/golden`");
+        None
+    }
+
+    /// Takes hosts, whole ones only.
+    fn hosts(&mut self, key: &str, written: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<String> {
+        let Some(written) = written else { return Vec::new() };
+        self.set(key, &written.span);
+        let mut hosts = Vec::new();
+        for host in written.value {
+            if is_host(&host.value) {
+                hosts.push(host.value);
+            } else {
+                let message = format!("`{}` is no host", host.value);
                 self.fault(
-                    publish.span.clone(),
-                    format!("`{}` is no place in a registry", publish.value),
-                    "`HOST/REPO`: `registry.internal.example/golden`",
+                    host.span,
+                    message,
+                    "`HOST` or `HOST:PORT`, in lower case, without patterns",
                 );
             }
-            self.set("registry.publish", &publish.span);
-            self.policy.registry = Some(settings::Registry { publish: publish.value });
         }
-        for (name, value) in [
-            ("staging", registry.staging),
-            ("allow", registry.allow),
-            ("storage-hosts", registry.storage_hosts),
-            ("mirrors", registry.mirrors),
-            ("allowlist-only", registry.allowlist_only),
-            ("require-digest", registry.require_digest),
-            ("immutable-tags", registry.immutable_tags),
-        ] {
-            self.later(name, value.map(|value| value.span));
-        }
+        hosts
     }
 
     pub(super) fn profiles(&mut self, profiles: Vec<Spanned<Profile>>) {

@@ -1,0 +1,325 @@
+//! `karat pull`, `karat push` and `karat copy`.
+
+use super::args;
+use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::network;
+use super::output::{Output, bytes};
+use super::settings;
+use karat::finding::report::Verdict;
+use karat::finding::{Severity, escape};
+use karat::oci::Reference;
+use karat::oci::reference::is_tag;
+use karat::pipeline::transfer::{self, Origin};
+use karat::pipeline::{self};
+use karat::policy::{Occasion, Terms};
+use karat::publish::Destination;
+use karat::publish::registry::Receipt;
+use karat::registry::Registries;
+use karat::settings::{Policy, Standing, names_at};
+use karat::signature::PublicKey;
+use karat::time::Now;
+use karat::verify;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What all three commands are given.
+struct Asked<'a> {
+    source: Reference,
+    destination: Reference,
+    key: Option<&'a PathBuf>,
+    offline: bool,
+    policy: Policy,
+}
+
+pub(super) fn pull(args: &args::Pull, output: &Output) -> Result<u8, Failure> {
+    let source = remote(&args.reference)?;
+    let destination = reference(&args.destination)?;
+    if matches!(destination, Reference::Registry { .. }) {
+        return Err(Failure::usage(format!("`{destination}` is in a registry"))
+            .hint("`karat copy` goes from one registry to another"));
+    }
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let offline = args.offline;
+    run(&Asked { source, destination, key: None, offline, policy }, output)
+}
+
+pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
+    let source = reference(&args.source)?;
+    if matches!(source, Reference::Registry { .. }) {
+        return Err(Failure::usage(format!("`{source}` is in a registry already"))
+            .hint("`karat copy` goes from one registry to another"));
+    }
+    let destination = remote(&args.destination)?;
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let (key, offline) = (args.key.as_ref(), args.offline);
+    run(&Asked { source, destination, key, offline, policy }, output)
+}
+
+pub(super) fn copy(args: &args::Push, output: &Output) -> Result<u8, Failure> {
+    let (source, destination) = (reference(&args.source)?, reference(&args.destination)?);
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let (key, offline) = (args.key.as_ref(), args.offline);
+    run(&Asked { source, destination, key, offline, policy }, output)
+}
+
+fn reference(text: &str) -> Result<Reference, Failure> {
+    Ok(Reference::parse(text, |path| path.symlink_metadata().is_ok())?)
+}
+
+fn remote(text: &str) -> Result<Reference, Failure> {
+    match reference(text)? {
+        found @ Reference::Registry { .. } => Ok(found),
+        other => Err(Failure::usage(format!("`{other}` is in no registry"))
+            .hint("`docker://HOST/REPO:TAG` or `docker://HOST/REPO@sha256:…`")),
+    }
+}
+
+fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
+    let Asked { source, destination, policy, .. } = asked;
+    let of_policy = policy.registry.as_ref();
+    let to_registry = matches!(destination, Reference::Registry { .. });
+    let standing =
+        if to_registry { Some(transfer::standing(of_policy, destination)?) } else { None };
+    if to_registry && of_policy.is_none() {
+        output.tell(
+            "warning: the policy has no `[registry]`: any registry is written to, and nothing is judged first",
+        );
+    }
+    let hosts = transfer::hosts(
+        of_policy,
+        &[source],
+        to_registry.then_some(destination),
+        &network::plain_hosts(),
+    )?;
+    let registries = network::registries(hosts, asked.offline, &[source, destination])?;
+    let require_digest = of_policy.is_some_and(|one| one.require_digest);
+    let origin = transfer::open(&registries, source, require_digest)?;
+    if let Some(tag) = &origin.by_tag {
+        output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
+    }
+    if to_registry {
+        return publish(asked, &registries, &origin, standing, output);
+    }
+    let name = match source {
+        Reference::Registry { repository, .. } => repository.clone(),
+        _ => "image".to_owned(),
+    };
+    let place = Destination::new(destination.clone())?;
+    let pulled = transfer::pull(&origin, &name, &place)?;
+    output.tell(&format!(
+        "fetched {} blobs, {}; {} were there; {} referrers",
+        pulled.fetched,
+        bytes(pulled.bytes),
+        pulled.present,
+        pulled.referrers
+    ));
+    let digest = origin.root.digest;
+    if output.is_json() {
+        output.json(&json!({
+            "schema": "karat.transfer/v1",
+            "source": source.to_string(),
+            "reference": format!("{destination}@{digest}"),
+            "digest": digest,
+            "fetched": { "blobs": pulled.fetched, "bytes": pulled.bytes },
+            "present": pulled.present,
+            "referrers": pulled.referrers,
+        }));
+    } else {
+        output.result(&escape::terminal(&format!("{destination}@{digest}")));
+    }
+    Ok(CODE_DONE)
+}
+
+fn publish(
+    asked: &Asked<'_>,
+    registries: &Registries,
+    origin: &Origin,
+    standing: Option<Standing>,
+    output: &Output,
+) -> Result<u8, Failure> {
+    let Reference::Registry { host, repository, digest, tag } = &asked.destination else {
+        return Ok(CODE_DONE);
+    };
+    let place = format!("{host}/{repository}");
+    let root = origin.root.digest;
+    if digest.is_some_and(|wanted| wanted != root) {
+        return Err(Failure::usage(format!(
+            "the image is {root}, and `{}` names another digest",
+            asked.destination
+        )));
+    }
+    if standing == Some(Standing::Trusted) && !is_cleared(asked, origin, &place, output)? {
+        return Ok(CODE_REJECTED);
+    }
+    let immutable = asked.policy.registry.as_ref().is_some_and(|one| one.immutable_tags);
+    let tags: Vec<String> = tag.iter().cloned().collect();
+    let receipt = transfer::publish(registries, origin, &asked.destination, &tags, immutable)?;
+    output.tell(&account(&receipt));
+    if output.is_json() {
+        output.json(&json!({
+            "schema": "karat.transfer/v1",
+            "source": asked.source.to_string(),
+            "reference": format!("{place}@{root}"),
+            "digest": root,
+            "uploaded": { "blobs": receipt.uploaded, "bytes": receipt.bytes },
+            "present": receipt.present,
+            "mounted": receipt.mounted,
+            "manifests": receipt.manifests,
+            "referrers": receipt.referrers,
+            "tagged": receipt.tagged,
+        }));
+    } else {
+        output.result(&format!("{place}@{root}"));
+    }
+    Ok(CODE_DONE)
+}
+
+/// Says what was sent, what was not, and why.
+fn account(receipt: &Receipt) -> String {
+    format!(
+        "sent {} blobs, {}; {} were there, {} mounted; wrote {} manifests; {} referrers{}",
+        receipt.uploaded,
+        bytes(receipt.bytes),
+        receipt.present,
+        receipt.mounted,
+        receipt.manifests,
+        receipt.referrers,
+        receipt.tagged.iter().map(|tag| format!("; tagged {tag}")).collect::<String>()
+    )
+}
+
+/// Where a build publishes to, read before anything is built.
+pub(super) struct Publication {
+    place: Reference,
+    tags: Vec<String>,
+}
+
+impl Publication {
+    /// Reads where the image of a recipe is published.
+    pub(super) fn of(args: &args::Build, policy: &Policy, image: &str) -> Result<Self, Failure> {
+        if args.sign.is_none() {
+            return Err(Failure::usage("`--push` publishes only what is signed")
+                .hint("name the key: `--sign cosign.key`"));
+        }
+        if args.offline {
+            return Err(Failure::usage("`--push` needs a connection, and `--offline` forbids all"));
+        }
+        for tag in &args.tags {
+            if tag == "latest" || !is_tag(tag) {
+                return Err(Failure::usage(format!("`{tag}` is no tag to publish under"))
+                    .hint("one that says what it is: a version; `latest` says nothing"));
+            }
+        }
+        let publish = policy.registry.as_ref().and_then(|registry| registry.publish.as_ref());
+        let Some(publish) = publish else {
+            return Err(Failure::usage("the policy does not say where images are published").hint(
+                "`[registry]` with `publish = \"HOST/REPO\"`; `karat push` takes any place",
+            ));
+        };
+        let place = reference(&format!("docker://{publish}/{image}"))?;
+        Ok(Self { place, tags: args.tags.clone() })
+    }
+
+    /// Publishes what was built and returns `HOST/REPO@sha256:…`.
+    pub(super) fn publish(
+        &self,
+        built: &Destination,
+        policy: &Policy,
+        key: &PublicKey,
+        output: &Output,
+    ) -> Result<String, Failure> {
+        let source = match built {
+            Destination::Dist(path) => {
+                Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }
+            }
+            Destination::Layout { dir, tag } => {
+                Reference::Layout { dir: dir.clone(), tag: tag.clone() }
+            }
+            Destination::Archive(file) => Reference::Archive(file.clone()),
+        };
+        let of_policy = policy.registry.as_ref();
+        let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts())?;
+        let registries = network::registries(hosts, false, &[&self.place])?;
+        let origin = transfer::open(&registries, &source, false)?;
+        // The gate has judged what is there; what is required must be there too.
+        let verification = verify::stored(&origin.stored, &origin.root, key, &policy.gate.require)?;
+        if !verification.accepted() {
+            return Err(Failure {
+                code: CODE_REJECTED,
+                ..Failure::usage(format!("`{source}` lacks what the policy requires"))
+            });
+        }
+        let immutable = of_policy.is_some_and(|one| one.immutable_tags);
+        let receipt = transfer::publish(&registries, &origin, &self.place, &self.tags, immutable)?;
+        output.tell(&format!("  {:<10} {}", "published", account(&receipt)));
+        let place = self.place.to_string();
+        let place = place.strip_prefix("docker://").unwrap_or(&place);
+        Ok(format!("{place}@{}", origin.root.digest))
+    }
+}
+
+/// Judges an image for a place in the trust root: by the gate, and by what must be signed.
+fn is_cleared(
+    asked: &Asked<'_>,
+    origin: &Origin,
+    place: &str,
+    output: &Output,
+) -> Result<bool, Failure> {
+    let policy = &asked.policy;
+    let key = match asked.key {
+        Some(key) => Some(settings::public_key(key)?),
+        None if policy.gate.require.is_empty() => None,
+        None => {
+            let required: Vec<_> =
+                policy.gate.require.iter().map(|one| format!("`{one}`")).collect();
+            let required = required.join(", ");
+            return Err(Failure::usage(format!(
+                "`{place}` takes only what is signed ({required}), and no key says by whom"
+            ))
+            .hint("name the public key: `--key cosign.pub`"));
+        }
+    };
+    let waivers = settings::waivers(settings::project(Path::new("."))?.root())?;
+    let names = names_at(place);
+    let now = Now::new(SystemTime::now());
+    let terms = Terms::new(policy, &waivers, &names, Occasion::Release, now)?;
+    let report = pipeline::inspect::opened(&asked.source, &origin.stored, &origin.root, &terms)?;
+    let mut cleared = report.verdict == Verdict::Accepted;
+    output.tell(&format!("policy {} {}", policy.name, policy.digest()));
+    if !cleared {
+        output.tell(&format!(
+            "rejected  {}  {}: {}",
+            asked.source,
+            origin.root.digest,
+            report.counts()
+        ));
+        for line in report.findings_text(Severity::Low).lines() {
+            output.tell(line);
+        }
+    }
+    if let Some(key) = key {
+        let verification =
+            verify::stored(&origin.stored, &origin.root, &key, &policy.gate.require)?;
+        for damage in &verification.damage {
+            output.tell(&format!("differs   {damage}"));
+        }
+        for subject in &verification.subjects {
+            for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {
+                output.tell(&format!(
+                    "missing   {requirement} of {}, by the key {}",
+                    subject.digest,
+                    key.fingerprint()
+                ));
+            }
+        }
+        cleared &= verification.accepted();
+    }
+    if !cleared {
+        if output.is_json() {
+            output.json(&json!(report));
+        }
+        output.tell(&format!("nothing was written to {place}"));
+    }
+    Ok(cleared)
+}
