@@ -2,6 +2,7 @@
 //! ([`settings`]); one way out ([`output`], [`failure`]).
 
 mod args;
+mod base;
 mod build;
 mod check;
 mod checkout;
@@ -13,6 +14,7 @@ mod network;
 mod output;
 mod policy;
 mod settings;
+mod site;
 mod transfer;
 mod verify;
 mod waivers;
@@ -52,6 +54,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Pull(args) => transfer::pull(&args, &output),
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
+        Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
         Command::Waivers(args) => waivers::run(&args, &output),

@@ -63,6 +63,11 @@ impl<'a> Shelf<'a> {
         Self { root: Some(root), shown, supply: Some(supply), threads }
     }
 
+    /// Takes the bases of a project for reading their files alone.
+    pub fn reading(root: &'a Path, shown: &'a Path) -> Self {
+        Self { root: Some(root), shown, supply: None, threads: NonZeroUsize::MIN }
+    }
+
     /// Returns the path of a base's file as a user would write it: `.toml`, `.lock.toml` or
     /// `.contents.txt`.
     pub fn shown(&self, name: &str, ending: &str) -> PathBuf {

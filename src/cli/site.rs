@@ -1,19 +1,19 @@
-//! What belongs to a site and not to a project: mirrors, proxies, certificates, the cache.
+//! What belongs to a site and not to a project: mirrors of packages, and the cache.
 //! Read from `KARAT_*` and its like, `karat-site.toml`, and the machine's own apt sources.
 
 use super::failure::Failure;
+use super::network;
+use karat::base::Shelf;
 use karat::base::mirror::Mirrors;
 use karat::base::supply::Supply;
-use karat::http::{Client, HostPolicy, Proxies, Retry, Settings, Timeouts, Tls};
+use karat::http::HostPolicy;
 use karat::site::{self, Site};
 use karat::store::cache::Cache;
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Read as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 /// The longest file that is read here, in bytes.
 const MAX: u64 = 4 << 20;
@@ -21,16 +21,16 @@ const MAX: u64 = 4 << 20;
 const APT: &str = "/etc/apt";
 
 /// The cache and the mirrors of this site.
-pub(super) struct Local {
+pub(super) struct Stock {
     cache: Cache,
     mirrors: Mirrors,
 }
 
-impl Local {
+impl Stock {
     /// Reads everything once. `offline` makes every connection fail.
     pub(super) fn read(root: &Path, offline: bool) -> Result<Self, Failure> {
         let site = site_file(root)?;
-        let client = client(offline)?;
+        let client = network::client(HostPolicy::new(), offline, std::iter::empty())?;
         let mut mirrors = Mirrors::default();
         let mut add = |archive: &str, text: &str, origin: &str| {
             mirrors
@@ -67,8 +67,24 @@ impl Local {
         Ok(Self { cache: Cache::new(cache_folder()), mirrors })
     }
 
-    pub(super) fn supply(&self) -> Supply<'_> {
-        Supply { cache: &self.cache, mirrors: &self.mirrors }
+    /// Returns the bases of a project. `shown` is its root as a user would write it.
+    pub(super) fn shelf<'a>(
+        &'a self,
+        root: &'a Path,
+        shown: &'a Path,
+        threads: NonZeroUsize,
+    ) -> Shelf<'a> {
+        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors };
+        Shelf::new(root, shown, supply, threads)
+    }
+}
+
+/// Writes the root of a project as a user in this folder would; empty when it is this folder.
+pub(super) fn from_here(root: &Path) -> PathBuf {
+    let here = env::current_dir().and_then(|here| here.canonicalize());
+    match here.is_ok_and(|here| here == root) {
+        true => PathBuf::new(),
+        false => super::build::from_here(root),
     }
 }
 
@@ -132,45 +148,4 @@ fn apt() -> Vec<(String, String)> {
         }
     }
     found
-}
-
-/// Makes the one client of a command.
-fn client(offline: bool) -> Result<Client, Failure> {
-    let either = |upper: &str, lower: &str| variable(lower).or_else(|| variable(upper));
-    let roots = match variable("SSL_CERT_FILE") {
-        None => None,
-        Some(path) => match fs::read(&path) {
-            Ok(bytes) if bytes.len() as u64 <= MAX => Some(bytes),
-            Ok(_) => return Err(Failure::usage(format!("SSL_CERT_FILE: `{path}` is too long"))),
-            Err(error) => {
-                return Err(Failure::usage(format!("SSL_CERT_FILE: `{path}` cannot be read: {error}")));
-            }
-        },
-    };
-    let settings = Settings {
-        offline,
-        proxies: Proxies {
-            https: either("HTTPS_PROXY", "https_proxy"),
-            // The upper-case form may come from a request where a web server runs programs.
-            http: variable("http_proxy"),
-            except: either("NO_PROXY", "no_proxy").unwrap_or_default(),
-        },
-        tls: Tls { roots, ..Tls::default() },
-        tls_of: BTreeMap::new(),
-        timeouts: match variable("KARAT_TIMEOUT").map(|text| text.parse::<u64>()) {
-            None => Timeouts::default(),
-            Some(Ok(seconds @ 1..=3600)) => Timeouts::of(Duration::from_secs(seconds)),
-            Some(_) => {
-                return Err(Failure::usage("KARAT_TIMEOUT is no number of seconds from 1 to 3600"));
-            }
-        },
-        retry: Retry::default(),
-        clock: since_start,
-    };
-    Client::new(settings, HostPolicy::new()).map_err(|error| Failure::usage(error.to_string()))
-}
-
-fn since_start() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
 }
