@@ -180,7 +180,7 @@ pub fn pack(
     let mut packed = Packed { layers: Vec::new(), diff_ids: Vec::new() };
     for stored in &base.layers {
         let path = layout.blob_path(&stored.descriptor.digest);
-        layout.write_blob(stored.bytes).map_err(|error| AssembleError::Write { path, error })?;
+        layout.write_blob(&stored.bytes).map_err(|error| AssembleError::Write { path, error })?;
         packed.layers.push(stored.descriptor.clone());
         packed.diff_ids.push(stored.diff_id);
     }

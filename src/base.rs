@@ -1,22 +1,41 @@
 //! Pinned base layers.
 //!
 //! Takes the name of a base and a platform, gives a [`Base`]: its layers as they are
-//! stored, what is known of their origin, and the environment that they want.
+//! stored, what is known of their origin, and the environment that they want. A base is a
+//! reviewed file ([`definition`]), a lock beside it ([`lock`]), and a check that the two
+//! agree, byte for byte ([`locking`]); where both are, [`shelf`] knows.
 
+pub mod assembly;
 mod builtin;
+pub mod closure;
+pub mod debian;
+pub mod definition;
+pub mod difference;
+pub mod error;
+pub mod lock;
+pub mod locking;
+pub mod mirror;
+mod needed;
+pub mod shelf;
+pub mod supply;
 
 use crate::archive::Limits;
-use crate::image::read::{self, LayerError};
+use crate::image::read;
 use crate::image::{Layer, Origin};
 use crate::oci::descriptor::MediaType;
 use crate::oci::document::{Config, History, Manifest, RootFs, RunConfig};
 use crate::oci::{Descriptor, DiffId, Digest, Platform};
 use crate::store::SpoolRoom;
 use crate::time::Date;
+use definition::Definition;
+use lock::{Lock, LockedPlatform};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use builtin::names;
+pub use error::BaseError;
+pub use shelf::Shelf;
 
 /// A base of one platform.
 #[derive(Debug)]
@@ -33,6 +52,12 @@ pub struct Base {
     pub packages: Vec<Package>,
     /// The last day on which the packages get security updates.
     pub maintained_until: Option<Date>,
+    /// The day of the archive that the packages were chosen from.
+    pub locked_on: Option<Date>,
+    /// How many days old that may be, by the base's own definition.
+    pub max_age: Option<u32>,
+    /// What the packages hold and the base does not: the path, and why.
+    pub excluded: Vec<(String, String)>,
 }
 
 /// A layer as it is stored: compressed bytes, and what they are.
@@ -45,7 +70,7 @@ pub struct StoredLayer {
     /// The digest of the uncompressed bytes.
     pub diff_id: DiffId,
     /// The stored bytes.
-    pub bytes: &'static [u8],
+    pub bytes: Cow<'static, [u8]>,
 }
 
 /// A package of a distribution that a base is made of.
@@ -69,31 +94,41 @@ pub struct Package {
     pub release: String,
 }
 
-/// Why there is no base.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum BaseError {
-    #[error("there is no base `{0}`")]
-    Unknown(String),
-    #[error("the base `{name}` has no layers for {platform}; it is made for {}", .made_for.join(", "))]
-    Platform { name: String, platform: Platform, made_for: Vec<String> },
-    #[error("the record of the built-in base `{name}` is broken: {what}")]
-    Broken { name: String, what: String },
-    #[error("the base `{0}` could not be read")]
-    Unreadable(String),
-    #[error("the layer `{file}` of the base cannot be read: {error}")]
-    Layer { file: String, error: LayerError },
-}
-
-/// Returns the base of a name for a platform.
-///
-/// # Errors
-/// When there is none of this name, it has no layers for the platform, or its stored
-/// bytes are not those of its record.
-pub fn resolve(name: &str, platform: &Platform) -> Result<Base, BaseError> {
-    let mut base = builtin::read(name, platform)?;
-    base.digest = (!base.layers.is_empty()).then(|| base.manifest(platform).1.digest);
-    Ok(base)
+/// Makes a base of what was locked for a platform, and of the layers' bytes.
+fn of_lock(
+    definition: &Definition,
+    locked: &LockedPlatform,
+    lock: Option<&Lock>,
+    layers: Vec<Cow<'static, [u8]>>,
+) -> Base {
+    let release = definition.packages().map_or("", |packages| &packages.release);
+    let packages = locked.packages.iter().map(|package| Package {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture.clone(),
+        source: package.source.clone(),
+        sha256: package.sha256,
+        pool: package.path.clone(),
+        distribution: "debian".to_owned(),
+        release: release.to_owned(),
+    });
+    let excludes = definition.packages().map(|packages| &packages.excludes[..]);
+    let stored = locked.layers.iter().zip(layers);
+    Base {
+        name: definition.name.clone(),
+        digest: None,
+        layers: stored.map(|(layer, bytes)| locking::stored(layer, bytes)).collect(),
+        env: definition.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        packages: packages.collect(),
+        maintained_until: definition.maintained_until,
+        locked_on: lock.and_then(Lock::date),
+        max_age: definition.max_age,
+        excluded: excludes
+            .unwrap_or_default()
+            .iter()
+            .map(|one| (one.path.clone(), one.reason.clone()))
+            .collect(),
+    }
 }
 
 impl Base {
@@ -143,7 +178,7 @@ impl Base {
         let read = |layer: &StoredLayer| {
             read::layer(
                 room,
-                layer.bytes,
+                &layer.bytes[..],
                 &layer.descriptor.media_type,
                 Some(layer.diff_id),
                 &Limits::default(),
@@ -164,9 +199,9 @@ mod tests {
     fn the_built_in_base_is_what_its_record_says() {
         for platform in ["linux/amd64", "linux/arm64"] {
             let platform = platform.parse().unwrap();
-            let base = resolve("static-debian13", &platform).unwrap();
+            let base = Shelf::builtin().resolve("static-debian13", &platform).unwrap();
             for layer in &base.layers {
-                assert_eq!(Digest::of(layer.bytes), layer.descriptor.digest, "{}", layer.file);
+                assert_eq!(Digest::of(&layer.bytes), layer.descriptor.digest, "{}", layer.file);
                 assert_eq!(layer.bytes.len() as u64, layer.descriptor.size, "{}", layer.file);
             }
             let layers = base.read_layers(&SpoolRoom::default()).unwrap();
@@ -200,8 +235,9 @@ mod tests {
     #[test]
     fn what_is_no_base_is_refused() {
         let platform = "linux/s390x".parse().unwrap();
-        assert!(matches!(resolve("static-debian13", &platform), Err(BaseError::Platform { .. })));
-        assert!(matches!(resolve("debian", &platform), Err(BaseError::Unknown(_))));
-        assert!(resolve("scratch", &platform).unwrap().layers.is_empty());
+        let resolve = |name| Shelf::builtin().resolve(name, &platform);
+        assert!(matches!(resolve("static-debian13"), Err(BaseError::Platform { .. })));
+        assert!(matches!(resolve("debian"), Err(BaseError::Unknown(_))));
+        assert!(resolve("scratch").unwrap().layers.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 //! ([`settings`]); one way out ([`output`], [`failure`]).
 
 mod args;
+mod base;
 mod build;
 mod check;
 mod checkout;
@@ -15,6 +16,7 @@ mod policy;
 mod sbom;
 mod settings;
 mod sign;
+mod site;
 mod transfer;
 mod verify;
 mod verify_bundle;
@@ -58,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Pull(args) => transfer::pull(&args, &output),
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
+        Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),
         Command::Waivers(args) => waivers::run(&args, &output),

@@ -29,7 +29,7 @@ pub use resume::Resuming;
 pub use retry::Retry;
 pub use secret::Secret;
 pub use tls::Tls;
-pub use url::{Origin, Scheme, Url};
+pub use url::{InvalidUrl, Origin, Scheme, Url};
 
 use std::fmt;
 use std::time::Duration;

@@ -9,6 +9,7 @@ pub mod graph;
 pub mod read;
 pub mod stored;
 pub mod tree;
+pub mod write;
 
 use crate::binary::ReadAt as _;
 use crate::finding::escape;

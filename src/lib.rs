@@ -43,6 +43,8 @@ pub mod waiver;
 
 pub mod settings;
 
+pub mod site;
+
 pub mod binary;
 
 pub mod archive;

@@ -21,12 +21,22 @@ pub struct Policy {
     pub gate: Gate,
     /// What waivers may do.
     pub waivers: Waivers,
+    /// What bases must be.
+    pub bases: Bases,
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
     /// Other rules for some images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<Profile>,
+}
+
+/// What bases must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Bases {
+    /// How many days old the lock of a base may be.
+    pub max_age: u32,
 }
 
 /// The single trust root: where images are published, and what may be reached for that.
@@ -218,6 +228,13 @@ impl Waivers {
     }
 }
 
+/// Reads a number of days: `90d`. At most ten years.
+pub fn days(text: &str) -> Option<u32> {
+    let digits = text.strip_suffix('d')?;
+    let plain = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    digits.parse().ok().filter(|days| plain && (1..=3660).contains(days))
+}
+
 impl Policy {
     /// Returns the built-in policy.
     pub fn golden() -> Self {
@@ -232,6 +249,7 @@ impl Policy {
                 rules: BTreeMap::new(),
             },
             waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
+            bases: Bases { max_age: 90 },
             registry: None,
             profile: Vec::new(),
         }
@@ -319,6 +337,14 @@ mod tests {
             "golden/jvm/api"
         );
         assert!(policy.profile_for(&policy.names_of("other")).unwrap().is_none());
+    }
+
+    #[test]
+    fn ages_are_days() {
+        assert_eq!((days("90d"), days("1d"), days("3660d")), (Some(90), Some(1), Some(3660)));
+        for bad in ["", "d", "90", "0d", "3661d", "-1d", "+1d", "1.5d", "90 d", "12w"] {
+            assert_eq!(days(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Takes readers, gives [`Spool`]s: hashed, immutable, in memory while they are small
 //! and in an unlinked temporary file when they are not.
 
+pub mod cache;
+
 use crate::binary::ReadAt;
 use crate::oci::Digest;
 use sha2::{Digest as _, Sha256};

@@ -72,6 +72,70 @@ impl Now {
     }
 }
 
+/// A second of the calendar in UTC, from 1970 to 9999: when somebody else says that something
+/// was made, or until when it holds. Written as RFC 3339 writes it, with `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+/// The text is no moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no moment of the form YYYY-MM-DDThh:mm:ssZ")]
+pub struct InvalidMoment(String);
+
+impl Moment {
+    /// Returns the day.
+    pub fn date(self) -> Date {
+        Date::from_days((self.0 / DAY.unsigned_abs()) as i64)
+    }
+
+    /// Returns the seconds since 1970.
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Now> for Moment {
+    fn from(now: Now) -> Self {
+        Self(now.0)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Epoch(self.0).fmt(f)
+    }
+}
+
+impl FromStr for Moment {
+    type Err = InvalidMoment;
+    fn from_str(text: &str) -> Result<Self, InvalidMoment> {
+        let invalid = || InvalidMoment(text.chars().take(40).collect());
+        let (date, time) = text.split_once('T').ok_or_else(invalid)?;
+        let date: Date = date.parse().map_err(|_| invalid())?;
+        let number = |from: usize| {
+            let digits = time.get(from..from + 2)?;
+            digits.bytes().all(|c| c.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?
+        };
+        let read = || Some((number(0)?, number(3)?, number(6)?));
+        match read() {
+            Some((hour @ 0..24, minute @ 0..60, second @ 0..60))
+                if time.len() == 9
+                    && time.get(2..3) == Some(":")
+                    && time.get(5..6) == Some(":")
+                    && time.ends_with('Z') =>
+            {
+                Ok(Self(
+                    date.days.unsigned_abs() * DAY.unsigned_abs()
+                        + hour * 3600
+                        + minute * 60
+                        + second,
+                ))
+            }
+            _ => Err(invalid()),
+        }
+    }
+}
+
 /// A day of the Gregorian calendar, `YYYY-MM-DD`, from 1970 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
@@ -201,6 +265,31 @@ mod tests {
         assert_eq!(day("2026-12-01").plus(90), day("2027-03-01"));
         assert_eq!(day("2026-12-01").plus(u32::MAX), day("9999-12-31"));
         assert_eq!(Now::on(day("2026-11-23")).date(), day("2026-11-23"));
+    }
+
+    #[test]
+    fn moments_are_strict() {
+        let moment: Moment = "2026-11-23T00:00:01Z".parse().unwrap();
+        assert_eq!(
+            (moment.seconds(), moment.to_string()),
+            (1_795_392_001, "2026-11-23T00:00:01Z".to_owned())
+        );
+        assert_eq!(moment.date().to_string(), "2026-11-23");
+        for bad in [
+            "",
+            "2026-11-23",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T00:60:00Z",
+            "2026-11-23T00:00:60Z",
+            "2026-11-23T0:00:00Z",
+            "2026-11-23T00:00:00",
+            "2026-11-23T00:00:00+00:00",
+            "2026-11-31T00:00:00Z",
+            "2026-11-23T00-00-00Z",
+            "2026-11-23T+1:00:00Z",
+        ] {
+            assert!(bad.parse::<Moment>().is_err(), "{bad}");
+        }
     }
 
     #[test]

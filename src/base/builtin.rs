@@ -1,146 +1,73 @@
 //! The bases that are compiled into karat: `scratch`, and `static-debian13` with the
-//! files and the record of `bases/static-debian13/`.
+//! definition, the lock and the layers of `bases/`; and Debian's keys.
 
-use super::{Base, BaseError, Package, StoredLayer};
-use crate::oci::descriptor::MediaType;
-use crate::oci::{Descriptor, DiffId, Digest, Platform};
-use serde::Deserialize;
+use super::BaseError;
+use super::definition::{Definition, FOLDER};
+use super::lock::Lock;
+use crate::oci::Digest;
 
-/// The record of the built-in base.
-const RECORD: &str = include_str!("../../bases/static-debian13/base.toml");
+/// The name of the base that has layers.
+pub(super) const NAME: &str = "static-debian13";
+
+/// Its definition, its lock, and the list of its entries.
+const DEFINITION: &str = include_str!("../../bases/static-debian13.toml");
+const LOCK: &str = include_str!("../../bases/static-debian13.lock.toml");
+
+/// The keys of Debian's archive; where they are from: `bases/keyrings/README.md`.
+const KEYS: &[u8] = include_bytes!("../../bases/keyrings/debian-archive.gpg");
+/// The name of that keyring.
+const KEYRING: &str = "debian-archive";
 
 macro_rules! layers {
     ($($file:literal),* $(,)?) => {
-        [$(($file, include_bytes!(concat!("../../bases/static-debian13/", $file)).as_slice())),*]
+        [$(include_bytes!(concat!("../../bases/static-debian13/", $file)).as_slice()),*]
     };
 }
 
-/// The layers of the built-in base, by the names that the record uses.
-const LAYERS: [(&str, &[u8]); 6] = layers![
-    "layers/rootfs-amd64.tar.gz",
-    "layers/rootfs-arm64.tar.gz",
-    "layers/netbase.tar.gz",
-    "layers/tzdata.tar.gz",
-    "layers/media-types.tar.gz",
-    "layers/ca-certificates.tar.gz",
+/// The layers of the built-in base, in any order: the lock knows them by their hashes.
+const LAYERS: [&[u8]; 6] = layers![
+    "rootfs-amd64.tar.gz",
+    "rootfs-arm64.tar.gz",
+    "netbase.tar.gz",
+    "tzdata.tar.gz",
+    "media-types.tar.gz",
+    "ca-certificates.tar.gz",
 ];
 
 /// Returns the names of the built-in bases.
 pub fn names() -> [&'static str; 2] {
-    ["static-debian13", "scratch"]
+    [NAME, "scratch"]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    base: Facts,
-    package: Vec<RecordedPackage>,
-    layer: Vec<RecordedLayer>,
-    #[serde(rename = "excluded")]
-    _excluded: Vec<toml::Table>,
+/// Returns the definition of a built-in base and its text.
+///
+/// # Errors
+/// When what was compiled in cannot be read.
+pub(super) fn definition() -> Result<Definition, BaseError> {
+    let file = format!("{FOLDER}/{NAME}.toml");
+    Definition::parse(NAME, &file, DEFINITION)
+        .map_err(|faults| BaseError::Broken { name: NAME.to_owned(), what: faults.render(false) })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Facts {
-    name: String,
-    distribution: String,
-    release: String,
-    maintained_until: String,
-    env: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RecordedPackage {
-    name: String,
-    version: String,
-    architecture: String,
-    source: String,
-    pool: String,
-    sha256: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct RecordedLayer {
-    file: String,
-    platforms: Vec<Platform>,
-    digest: Digest,
-    diff_id: DiffId,
-    size: u64,
-}
-
-/// Returns a built-in base, without the digest of its manifest.
-pub(super) fn read(name: &str, platform: &Platform) -> Result<Base, BaseError> {
-    let empty = Base {
-        name: name.to_owned(),
-        digest: None,
-        layers: Vec::new(),
-        env: Vec::new(),
-        packages: Vec::new(),
-        maintained_until: None,
+/// Returns the lock of the built-in base.
+///
+/// # Errors
+/// When what was compiled in cannot be read.
+pub(super) fn lock() -> Result<Lock, BaseError> {
+    let broken = |error: super::lock::LockError| BaseError::Broken {
+        name: NAME.to_owned(),
+        what: error.to_string(),
     };
-    if name == "scratch" {
-        return Ok(empty);
-    }
-    let broken = |what: String| BaseError::Broken { name: name.to_owned(), what };
-    let record: Record = toml::from_str(RECORD).map_err(|error| broken(error.to_string()))?;
-    if name != record.base.name {
-        return Err(BaseError::Unknown(name.to_owned()));
-    }
-    let mut layers = Vec::new();
-    for layer in record.layer.iter().filter(|layer| layer.platforms.contains(platform)) {
-        let (_, bytes) = LAYERS
-            .iter()
-            .find(|(file, _)| *file == layer.file)
-            .ok_or_else(|| broken(format!("`{}` is not compiled in", layer.file)))?;
-        layers.push(StoredLayer {
-            file: layer.file.rsplit('/').next().unwrap_or_default().to_owned(),
-            descriptor: Descriptor::new(MediaType::LAYER_GZIP, layer.digest, layer.size),
-            diff_id: layer.diff_id,
-            bytes,
-        });
-    }
-    if layers.is_empty() {
-        let mut made_for: Vec<_> = record.layer.iter().flat_map(|layer| &layer.platforms).collect();
-        made_for.sort();
-        made_for.dedup();
-        return Err(BaseError::Platform {
-            name: name.to_owned(),
-            platform: platform.clone(),
-            made_for: made_for.into_iter().map(ToString::to_string).collect(),
-        });
-    }
-    let packages = record
-        .package
-        .into_iter()
-        .filter(|package| {
-            package.architecture == "all" || package.architecture == platform.goarch()
-        })
-        .map(|package| {
-            Ok(Package {
-                sha256: format!("sha256:{}", package.sha256).parse()?,
-                name: package.name,
-                version: package.version,
-                architecture: package.architecture,
-                source: package.source,
-                pool: package.pool,
-                distribution: record.base.distribution.clone(),
-                release: record.base.release.clone(),
-            })
-        })
-        .collect::<Result<_, crate::oci::digest::InvalidDigest>>()
-        .map_err(|error| broken(error.to_string()))?;
-    let maintained_until = record
-        .base
-        .maintained_until
-        .parse()
-        .map_err(|error: crate::time::InvalidDate| broken(error.to_string()))?;
-    Ok(Base {
-        layers,
-        packages,
-        env: record.base.env,
-        maintained_until: Some(maintained_until),
-        ..empty
-    })
+    Lock::parse(&format!("{FOLDER}/{NAME}.lock.toml"), LOCK).map_err(broken)
+}
+
+/// Returns the layer of a digest.
+pub(super) fn layer(digest: &Digest, size: u64) -> Option<&'static [u8]> {
+    let is_it = |bytes: &&&[u8]| bytes.len() as u64 == size && Digest::of(bytes) == *digest;
+    LAYERS.iter().find(is_it).copied()
+}
+
+/// Returns the keys of a built-in keyring.
+pub(super) fn keyring(name: &str) -> Option<&'static [u8]> {
+    (name == KEYRING).then_some(KEYS)
 }

@@ -65,6 +65,9 @@ pub(super) enum Command {
     /// after it was judged.
     #[command(after_help = EXIT_CODES)]
     Copy(Push),
+    /// Pinned base layers: what there is, their locks, and that they can be made again.
+    #[command(after_help = EXIT_CODES)]
+    Base(BaseCommands),
     /// Makes and shows signing keys in cosign's format.
     #[command(after_help = EXIT_CODES)]
     Key(Key),
@@ -352,6 +355,73 @@ pub(super) enum Require {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct BaseCommands {
+    #[command(subcommand)]
+    pub(super) command: BaseCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BaseCommand {
+    /// Lists the bases of the project and those that karat has.
+    #[command(after_help = EXIT_CODES)]
+    List,
+    /// Chooses the packages of a base anew and writes its lock; says what changes.
+    #[command(after_help = EXIT_CODES)]
+    Lock(LockBase),
+    /// Makes a base again from its lock, and compares every byte.
+    #[command(after_help = EXIT_CODES)]
+    Build(BuildBase),
+    /// Makes sure that a base's lock is whole and not too old, and that its bytes are the lock's.
+    #[command(after_help = EXIT_CODES)]
+    Verify(VerifyBase),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LockBase {
+    /// The bases; by default all of the project.
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Writes nothing; exits with 1 when something would change.
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Opens no connection: everything must be in the cache or on a mirror in a folder.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildBase {
+    /// The base.
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Makes it for these platforms only; may be repeated.
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub(super) platforms: Vec<String>,
+    /// Writes the layers into this folder: `LAYER.tar.gz`, or `LAYER-ARCH.tar.gz` where
+    /// platforms differ.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// How many threads compress.
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<std::num::NonZeroUsize>,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyBase {
+    /// The bases; by default all of the project.
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Key {
     #[command(subcommand)]
     pub(super) command: KeyCommand,
@@ -457,6 +527,9 @@ pub(super) struct Schema {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum SchemaKind {
     Recipe,
+    Base,
+    BaseLock,
+    Site,
     Policy,
     Waivers,
 }

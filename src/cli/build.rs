@@ -5,6 +5,7 @@ use super::checkout;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
 use super::settings;
+use super::site::{self, Stock};
 use super::transfer::Publication;
 use karat::assemble::Role;
 use karat::assemble::input::Project;
@@ -61,8 +62,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     }
     let key = args.sign.as_deref().map(settings::private_key).transpose()?;
     let now = Now::new(SystemTime::now());
-    let threads =
-        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get().min(MAX_THREADS);
+    let threads = threads();
     let mut outcome = Outcome::default();
     for job in jobs {
         let built = job.and_then(|job| {
@@ -81,6 +81,8 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 false => None,
             };
             let to_dist = [Destination::Dist(job.dist.clone())];
+            let stock = Stock::read(job.project.root(), args.offline)?;
+            let shown = site::from_here(job.project.root());
             let options = Options {
                 recipe: &job.recipe,
                 recipe_path: &job.path,
@@ -90,11 +92,12 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 epoch,
                 now,
                 policy: &policy,
+                shelf: stock.shelf(job.project.root(), &shown, threads),
                 waivers: &waivers,
                 checkout: checkout.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
                 key: key.as_ref(),
-                threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+                threads,
                 destinations: if destinations.is_empty() { &to_dist } else { &destinations },
             };
             let built =
@@ -115,6 +118,12 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
         }
     }
     outcome.finish(output)
+}
+
+/// Returns how many threads compress.
+pub(super) fn threads() -> NonZeroUsize {
+    let most = NonZeroUsize::new(MAX_THREADS).unwrap_or(NonZeroUsize::MIN);
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).min(most)
 }
 
 fn vars(written: &[String]) -> Result<BTreeMap<String, String>, Failure> {

@@ -5,7 +5,8 @@ use super::build::{from_here, read};
 use super::failure::{CODE_DONE, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
-use karat::base;
+use super::site;
+use karat::base::{BaseError, Shelf, definition};
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::finding::rules;
 use karat::oci::Platform;
@@ -37,12 +38,17 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     let now = settings::now(args.now.as_deref())?;
     let mut recipes = Vec::new();
     let mut waivers = Vec::new();
+    let mut bases = Vec::new();
     let here = [PathBuf::from(".")];
     for path in if args.paths.is_empty() { &here[..] } else { &args.paths[..] } {
         if !path.is_dir() {
             let folder = path.parent().and_then(Path::file_name);
-            let is_waivers = folder.is_some_and(|name| name == waiver::FOLDER);
-            if is_waivers { &mut waivers } else { &mut recipes }.push(path.clone());
+            let list = match folder {
+                Some(name) if name == waiver::FOLDER => &mut waivers,
+                Some(name) if name == definition::FOLDER => &mut bases,
+                _ => &mut recipes,
+            };
+            list.push(path.clone());
             continue;
         }
         let project = settings::project(path)?;
@@ -55,8 +61,14 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
         if project.root().join(waiver::FOLDER).starts_with(&below) {
             waivers.extend(settings::waiver_files(project.root())?);
         }
+        let folder = project.root().join(definition::FOLDER);
+        if folder.starts_with(&below) {
+            let shown = site::from_here(project.root());
+            let shelf = Shelf::reading(project.root(), &shown);
+            bases.extend(shelf.local()?.iter().map(|name| shelf.shown(name, ".toml")));
+        }
     }
-    if recipes.is_empty() && waivers.is_empty() {
+    if recipes.is_empty() && waivers.is_empty() && bases.is_empty() {
         return Err(Failure::usage("there is no recipe here")
             .hint("recipes lie in `recipes/*.toml` or are called `*.karat.toml`"));
     }
@@ -76,6 +88,10 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
     for path in &waivers {
         let done = check.waiver_file(path);
         check.note("waivers", path, done);
+    }
+    for path in &bases {
+        let done = base(path);
+        check.note("base", path, done);
     }
     if output.is_json() {
         let document =
@@ -112,8 +128,12 @@ impl Check<'_> {
     fn recipe(&mut self, path: &Path) -> Result<String, Failure> {
         let recipe = recipe(path)?;
         self.all_hold(&recipe.file, &recipe.text, &recipe.waivers)?;
+        let root = settings::project(path.parent().unwrap_or(Path::new(".")))?.root().to_owned();
+        let shown = site::from_here(&root);
+        let shelf = Shelf::reading(&root, &shown);
         for platform in &recipe.platforms {
-            base::resolve(&recipe.base.value, platform)
+            shelf
+                .check(&recipe.base.value, platform)
                 .map_err(|error| Failure::of_build(error.into(), &recipe))?;
         }
         match self.images.insert(recipe.name.clone(), recipe.file.clone()) {
@@ -161,6 +181,31 @@ impl Check<'_> {
             None => fault.hint("`karat explain` lists all rules"),
         })
     }
+}
+
+/// Reads the definition of a base, and the lock beside it if there is one.
+fn base(path: &Path) -> Result<String, Failure> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let root = folder.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_owned));
+    let root = root.ok_or_else(|| Failure::usage(format!("`{}` is no file", path.display())))?;
+    let shown = site::from_here(&root);
+    let shelf = Shelf::reading(&root, &shown);
+    let name = name.strip_suffix(".toml").unwrap_or(name);
+    let name = name.strip_suffix(".lock").unwrap_or(name);
+    let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if name.is_empty() || !name.bytes().all(fits) {
+        return Err(Failure::usage(format!("`{name}` is no name of a base"))
+            .hint("lower-case letters, digits and `-`"));
+    }
+    shelf.definition(name)?;
+    match shelf.lock(name) {
+        Err(BaseError::NoLock { .. }) => {}
+        Err(error) => return Err(error.into()),
+        Ok(_) => drop(shelf.locked(name)?),
+    }
+    Ok(name.to_owned())
 }
 
 /// Reads a recipe, whatever it is called.

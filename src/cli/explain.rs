@@ -56,6 +56,9 @@ fn document(rule: &Rule) -> serde_json::Value {
 pub(super) fn schema(args: &args::Schema, output: &Output) -> Result<u8, Failure> {
     match args.kind {
         SchemaKind::Recipe => output.document(recipe::schema::JSON),
+        SchemaKind::Base => output.document(karat::base::definition::schema::JSON),
+        SchemaKind::BaseLock => output.document(karat::base::lock::schema::JSON),
+        SchemaKind::Site => output.document(karat::site::schema::JSON),
         SchemaKind::Policy => output.document(settings::file::schema::JSON),
         SchemaKind::Waivers => output.document(karat::waiver::schema::JSON),
     }

@@ -3,6 +3,9 @@
 use super::settings::SettingsError;
 use karat::assemble::input::InputError;
 use karat::assemble::{AssembleError, Fault, FaultError};
+use karat::base::assembly::AssemblyError;
+use karat::base::lock::LockError;
+use karat::base::mirror::MirrorError;
 use karat::base::{self, BaseError};
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::http::{Fault as HttpFault, HttpError, Refused};
@@ -90,11 +93,11 @@ impl Failure {
                 )
             }
             BuildError::Base(error) | BuildError::Assemble(AssembleError::Base(error)) => {
-                match &error {
+                match error {
                     BaseError::Unknown(_) => {
                         let known = base::names().map(|name| format!("`{name}`")).join(" and ");
                         let hint = format!(
-                            "this version has {known}; bases of a project's own come with a later one"
+                            "this version has {known}; a base of the project's own is `bases/NAME.toml`"
                         );
                         diagnosed(
                             vec![
@@ -106,11 +109,11 @@ impl Failure {
                     }
                     BaseError::Platform { .. } => diagnosed(
                         vec![Diagnostic::new(recipe.base.span.clone(), error.to_string()).hint(
-                            "take the platform out of `platforms`, or use `base = \"scratch\"`",
+                            "take the platform out of `platforms`; or add it to the base's own and run `karat base lock`; or use `base = \"scratch\"`",
                         )],
                         CODE_USAGE,
                     ),
-                    _ => Self::failed(error.to_string()),
+                    error => error.into(),
                 }
             }
             BuildError::UnknownVar(_) => {
@@ -183,6 +186,58 @@ fn diagnose(fault: &Fault, recipe: &Recipe) -> Diagnostic {
         FaultError::NoFolder { .. } | FaultError::Path(_) | FaultError::Input(_) => return diagnostic,
     };
     diagnostic.hint(hint)
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        let message = error.to_string();
+        let code = match () {
+            () if error.is_judgement() => CODE_REJECTED,
+            () if error.is_transient() => CODE_FAILED,
+            () => CODE_USAGE,
+        };
+        let failure = Self { code, ..Self::usage(message) };
+        let relock = |name: &str| {
+            format!("`karat base lock {name}` writes it; review and commit the difference")
+        };
+        match error {
+            BaseError::Definition(diagnostics)
+            | BaseError::Lock(LockError::Faults(diagnostics)) => diagnostics.into(),
+            BaseError::Lock(LockError::Edited(_)) => failure
+                .hint("take the committed lock back, or write it anew with `karat base lock`"),
+            BaseError::NoLock { ref name, .. } | BaseError::Stale { ref name, .. } => {
+                failure.hint(relock(name))
+            }
+            BaseError::Unknown(_) => {
+                failure.hint("`karat base list` shows what there is; a base of the project's own is `bases/NAME.toml`")
+            }
+            BaseError::Shadow { .. } => failure.hint("give the base of the project another name"),
+            BaseError::Mirror(MirrorError::Unknown(archive)) => failure.hint(format!(
+                "set KARAT_DEBIAN_MIRROR, or name a mirror in `{}`: `[mirrors]` and `{archive} = [\"https://HOST/PATH\"]`",
+                karat::site::FILE
+            )),
+            BaseError::Mirror(MirrorError::Gone { .. }) => failure.hint(
+                "mirrors drop old versions: name one that keeps them, such as a snapshot service, in KARAT_DEBIAN_MIRROR; or lock the base again",
+            ),
+            BaseError::Mirror(MirrorError::Offline(_)) => {
+                failure.hint("leave out `--offline` once, and what is needed is kept in the cache")
+            }
+            BaseError::Expired { .. } => failure.hint(
+                "the mirror is behind or somebody keeps it so: use another, or set the clock right",
+            ),
+            BaseError::NotSigned { .. } => failure.hint(
+                "a new release may have new keys: look at where the keyring is from before you change it",
+            ),
+            BaseError::Differs { .. } | BaseError::DiffersWhole { .. } => failure
+                .hint("lock the base again with this karat, and review what changes"),
+            BaseError::Libraries(_) => failure
+                .hint("add the packages that hold them to a `[[layer]]`, or leave out who asks for them"),
+            BaseError::Assembly(AssemblyError::Entry { .. }) => {
+                failure.hint("leave the path out with an `[[exclude]]`, or take another package")
+            }
+            _ => failure,
+        }
+    }
 }
 
 impl From<Box<Diagnostics>> for Failure {

@@ -53,6 +53,7 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
         ("policy.name".to_owned(), json!(policy.name)),
         ("gate.edition".to_owned(), json!(policy.gate.edition)),
         ("gate.fail-on".to_owned(), json!(policy.gate.fail_on)),
+        ("bases.max-age".to_owned(), json!(format!("{}d", policy.bases.max_age))),
         ("gate.max-size".to_owned(), json!(policy.gate.max_size)),
         ("gate.require".to_owned(), json!(policy.gate.require)),
     ];

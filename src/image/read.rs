@@ -159,6 +159,41 @@ pub fn layer_observed(
     Ok(Layer { origin, diff_id: Some(diff_id), entries })
 }
 
+/// Reads an uncompressed archive in one pass on this thread, copying it into a spool from which
+/// its files can be read again: for the archives inside packages, of which many are small.
+///
+/// # Errors
+/// As [`layer`], except for what is about compression.
+pub fn archive(
+    room: &SpoolRoom,
+    source: &mut dyn Read,
+    limits: &Limits,
+) -> Result<Vec<Entry>, LayerError> {
+    let mut copy = room.writer();
+    let mut entries = entries(Copying { source, copy: &mut copy }, limits, &mut ())?;
+    let spool = Arc::new(copy.finish());
+    for entry in &mut entries {
+        if let Kind::File(content) = &mut entry.kind {
+            content.set_spool(spool.clone());
+        }
+    }
+    Ok(entries)
+}
+
+/// Copies what is read.
+struct Copying<'a, W> {
+    source: &'a mut dyn Read,
+    copy: &'a mut W,
+}
+
+impl<W: Write> Read for Copying<'_, W> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buf)?;
+        self.copy.write_all(&buf[..count])?;
+        Ok(count)
+    }
+}
+
 /// Sends the uncompressed bytes in pieces, then the error that ended them, if one did.
 /// Returns the hash of all; none when they were not read to their end.
 fn unpack<R: Read>(

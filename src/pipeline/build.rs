@@ -4,7 +4,7 @@
 use crate::assemble::input::Project;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
 use crate::attest::{self, provenance};
-use crate::base::{self, Base, BaseError};
+use crate::base::{Base, BaseError, Shelf};
 use crate::binary::ReadAt as _;
 use crate::bom::{self, Bom};
 use crate::finding::report::{Report, Subject, Verdict};
@@ -46,6 +46,8 @@ pub struct Options<'a> {
     pub now: Now,
     /// The policy.
     pub policy: &'a Policy,
+    /// Where bases are.
+    pub shelf: Shelf<'a>,
     /// The waivers of the project's `waivers/`.
     pub waivers: &'a [Waiver],
     /// What version control holds, where the project is under it.
@@ -218,7 +220,7 @@ fn one(
     room: &SpoolRoom,
 ) -> Result<Platformed, BuildError> {
     let recipe = options.recipe;
-    let base = base::resolve(&recipe.base.value, platform)?;
+    let base = options.shelf.resolve(&recipe.base.value, platform)?;
     let request = Request {
         recipe,
         platform,
@@ -262,6 +264,8 @@ fn one(
     });
     let packed = packed?;
     let mut further = further(&image, &packed, &base, options.policy);
+    further.extend(freshness(&base, options.policy, options.now));
+    further.extend(excluded(&base));
     further.extend(untracked(options, &inputs));
     let judged = policy::judge(inspected, &packed.diff_ids, further, terms);
     let judged =
@@ -298,6 +302,37 @@ fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<
         findings.push(finding.because([format!("{unpacked} bytes of files before compression")]));
     }
     findings
+}
+
+/// Findings about the age of a base: past its last day, or locked too long ago.
+fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
+    let today = now.date();
+    let mut findings = Vec::new();
+    if let Some(until) = base.maintained_until.filter(|until| *until < today) {
+        let message = format!("the base `{}` was maintained until {until}", base.name);
+        findings.push(Finding::new(&rules::BASE_UNMAINTAINED, message));
+    }
+    let most = base.max_age.map_or(policy.bases.max_age, |own| own.min(policy.bases.max_age));
+    if let Some(locked) = base.locked_on {
+        let age = today.days_since(locked);
+        if age > i64::from(most) {
+            let message = format!(
+                "the packages of the base `{}` are those of {locked}, {age} days ago",
+                base.name
+            );
+            let why = [format!("at most {most} days are allowed")];
+            findings.push(Finding::new(&rules::BASE_OUTDATED, message).because(why));
+        }
+    }
+    findings
+}
+
+/// Says what a base leaves out of its packages.
+fn excluded(base: &Base) -> Option<Finding> {
+    let message = format!("the base `{}` leaves out files of its packages", base.name);
+    let evidence = base.excluded.iter().map(|(path, reason)| format!("{path}: {reason}"));
+    let finding = Finding::new(&rules::BASE_EXCLUDES, message).because(evidence);
+    (!base.excluded.is_empty()).then_some(finding)
 }
 
 /// Findings about files of packed folders that version control does not hold.

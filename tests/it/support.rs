@@ -4,6 +4,7 @@ pub(crate) mod archive_cases;
 pub(crate) mod elf;
 pub(crate) mod foreign;
 pub(crate) mod layout;
+pub(crate) mod mirror;
 pub(crate) mod proxy;
 pub(crate) mod raw_tar;
 pub(crate) mod registry;

@@ -1,6 +1,6 @@
 //! Rules about images as a whole, and about what could not be judged.
 
-use super::Severity::{Critical, High, Medium};
+use super::Severity::{Critical, High, Info, Medium};
 
 rules! {
     /// A file that could not be inspected.
@@ -62,5 +62,41 @@ rules! {
         good: "a build with a pinned database",
         waivable: true,
         on_release: Some(High),
+    }
+
+    /// A base that nobody maintains any more.
+    BASE_UNMAINTAINED {
+        id: "base-unmaintained",
+        title: "a base that nobody maintains any more",
+        severity: High,
+        rationale: "What is found wrong with its packages from now on stays wrong.",
+        remedy: "Move to a base of a newer release.",
+        bad: "static-debian12, after its last day",
+        good: "static-debian13",
+        waivable: true,
+    }
+
+    /// A base that was locked long ago.
+    BASE_OUTDATED {
+        id: "base-outdated",
+        title: "a base that was locked too long ago",
+        severity: Medium,
+        rationale: "Its packages are those of that day; what was fixed since is missing.",
+        remedy: "`karat base lock NAME`, review the difference, and commit it; of a built-in base, use a newer karat.",
+        bad: "a lock of 100 days with max-age = \"90d\"",
+        good: "a lock of this week",
+        waivable: true,
+    }
+
+    /// A base without some files of its packages.
+    BASE_EXCLUDES {
+        id: "base-excludes",
+        title: "a base without some files of its packages",
+        severity: Info,
+        rationale: "Packages bring scripts and manuals that no image needs; the definition of the base leaves them out, and says why.",
+        remedy: "Nothing; read the list when a file is missed.",
+        bad: "an exclusion that nobody wrote down",
+        good: "[[exclude]] with a reason",
+        waivable: true,
     }
 }

@@ -2,10 +2,10 @@
 
 mod images;
 
-use super::schema::{Exception, File, Gate, Head, Level, Waivers};
+use super::schema::{Bases, Exception, File, Gate, Head, Level, Waivers};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::finding::{Rule, Severity, rules};
-use crate::settings::{Lowered, Policy, Requirement, RuleLevel};
+use crate::settings::{Lowered, Policy, Requirement, RuleLevel, days};
 use crate::strict_toml::{Spanned, suggestion};
 use std::collections::BTreeMap;
 
@@ -32,8 +32,8 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     check.gate(written.gate);
     check.registry(written.registry);
     check.profiles(written.profile);
+    check.bases(written.bases);
     let tables = [
-        ("[bases]", written.bases),
         ("[advisories]", written.advisories),
         ("[sigstore]", written.sigstore),
         ("[verify]", written.verify),
@@ -164,6 +164,19 @@ impl Check {
                 self.policy.gate.rules.insert(id, level);
             }
         }
+    }
+
+    fn bases(&mut self, bases: Bases) {
+        let Some(age) = bases.max_age else { return };
+        match days(&age.value) {
+            Some(days) => self.policy.bases.max_age = days,
+            None => self.fault(
+                age.span.clone(),
+                format!("`{}` is no age", age.value),
+                "a number of days: `90d`",
+            ),
+        }
+        self.set("bases.max-age", &age.span);
     }
 
     fn require(&mut self, list: &Spanned<Vec<Spanned<String>>>) {

@@ -29,8 +29,9 @@ pub(super) struct File {
     /// Other rules for some images.
     #[serde(default)]
     pub(super) profile: Vec<Spanned<Profile>>,
-    /// How old bases may be. Not enforced by this version.
-    pub(super) bases: Option<Later>,
+    /// What bases must be.
+    #[serde(default)]
+    pub(super) bases: Bases,
     /// How old advisories may be. Not enforced by this version.
     pub(super) advisories: Option<Later>,
     /// A private sigstore. Not enforced by this version.
@@ -110,6 +111,15 @@ pub(super) struct Gate {
     /// Severities of single rules that differ from their own.
     #[serde(default)]
     pub(super) rules: BTreeMap<String, Spanned<Level>>,
+}
+
+/// What bases must be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Bases {
+    /// How old the lock of a base may be: `"90d"`.
+    pub(super) max_age: Option<Spanned<String>>,
 }
 
 /// The single trust root: where images are published, and what may be reached for that.

@@ -83,7 +83,6 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
          \n\n\
          [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
-         [bases]\nmax-age = \"90d\"\n\
          [advisories]\nmax-age = \"7d\"\n\
          [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
          [[trust]]\nimages = \"registry.example/golden/{repo}\"\n\
@@ -108,7 +107,6 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "vulnerabilities",
         "approval = \"signed\"",
         "approvers",
-        "[bases]",
         "[advisories]",
         "[sigstore]",
         "[[trust]]",

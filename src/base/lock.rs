@@ -1,0 +1,363 @@
+//! Exactly what a base is made of, and what comes out: `bases/NAME.lock.toml`.
+//!
+//! Takes and gives text. A lock names no mirror: a path is below whatever mirror of its
+//! archive a site has. Its own checksum tells a lock that a hand has changed.
+
+pub mod schema;
+
+use super::debian::{Version, is_package_name, is_pool_path};
+use crate::archive::gzip;
+use crate::finding::diagnostic::{Diagnostic, Diagnostics};
+use crate::oci::{DiffId, Digest, Platform, canonical};
+use crate::strict_toml::{self, Spanned, read};
+use crate::time::{Date, Moment};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+/// The version of the rules by which packages become layers. Any change that gives other bytes
+/// for the same packages gets a new number.
+pub const ASSEMBLY: u32 = 1;
+
+/// Returns what decides the bytes of layers beside definition and packages.
+pub fn assembly() -> String {
+    format!("{ASSEMBLY}/{}", gzip::ENCODER_ID)
+}
+
+/// A lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lock {
+    /// The hash of what the definition means that it was made from.
+    pub definition: Digest,
+    /// What decides the bytes of layers: [`assembly`].
+    pub assembly: String,
+    /// The hash of the list of entries.
+    pub contents: Digest,
+    /// The suites.
+    pub suites: Vec<LockedSuite>,
+    /// The platforms.
+    pub platforms: Vec<LockedPlatform>,
+}
+
+/// A suite as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedSuite {
+    /// The codename.
+    pub name: String,
+    /// The archive that has it.
+    pub archive: String,
+    /// When it was signed.
+    #[serde(serialize_with = "as_text")]
+    pub date: Moment,
+    /// The hash of `InRelease`.
+    pub in_release: Digest,
+    /// The fingerprints of the keys that signed.
+    pub signed_by: Vec<String>,
+}
+
+/// What was chosen for a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// The digest of the manifest of the base as an image of its own.
+    pub digest: Digest,
+    /// The layers, in order.
+    pub layers: Vec<LockedLayer>,
+    /// The packages.
+    pub packages: Vec<LockedPackage>,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LockedLayer {
+    pub name: String,
+    pub digest: Digest,
+    pub diff_id: DiffId,
+    pub size: u64,
+}
+
+/// A package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedPackage {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// The source package, with its version where that differs.
+    pub source: String,
+    /// The archive that has it.
+    pub archive: String,
+    /// The path below a mirror of the archive.
+    pub path: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// What they hash to.
+    pub sha256: Digest,
+    /// The layer that it is part of.
+    pub layer: String,
+}
+
+fn as_text<S: serde::Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(moment)
+}
+
+/// Why a lock cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum LockError {
+    #[error("the lock `{}` cannot be read", .0.file)]
+    Faults(Box<Diagnostics>),
+    #[error("the lock `{0}` was changed by hand: its checksum is not that of its content")]
+    Edited(String),
+}
+
+impl Lock {
+    /// Reads a lock. `file` is the name that messages show.
+    ///
+    /// # Errors
+    /// Every fault of the text together, and a checksum that is not that of the rest.
+    pub fn parse(file: &str, text: &str) -> Result<Self, LockError> {
+        let diagnose = |faults| LockError::Faults(Box::new(Diagnostics::new(file, text, faults)));
+        let written: schema::File = strict_toml::parse(text, schema::JSON).map_err(diagnose)?;
+        let mut faults = Vec::new();
+        if written.version.value != VERSION {
+            let message = format!("locks of version {} are not known", written.version.value);
+            return Err(diagnose(vec![
+                Diagnostic::new(written.version.span, message)
+                    .hint("lock the base again, or use a later karat"),
+            ]));
+        }
+        let checksum = read::<Digest>(&written.checksum, &mut faults);
+        let lock = lock(written, &mut faults);
+        match (lock, checksum) {
+            (Some(lock), Some(checksum)) if faults.is_empty() => {
+                match lock.checksum() == checksum {
+                    true => Ok(lock),
+                    false => Err(LockError::Edited(file.to_owned())),
+                }
+            }
+            _ => Err(diagnose(faults)),
+        }
+    }
+
+    fn checksum(&self) -> Digest {
+        Digest::of(&canonical::json(self))
+    }
+
+    /// Returns what was chosen for a platform.
+    pub fn platform(&self, platform: &Platform) -> Option<&LockedPlatform> {
+        self.platforms.iter().find(|one| one.platform == *platform)
+    }
+
+    /// Returns the day of the newest suite; none when there is no suite.
+    pub fn date(&self) -> Option<Date> {
+        self.suites.iter().map(|suite| suite.date).max().map(Moment::date)
+    }
+
+    /// Writes the lock. The same lock gives the same text.
+    pub fn to_text(&self, name: &str) -> String {
+        let mut text = format!(
+            "# Made by `karat base lock {name}`; do not edit.\n\nversion = {VERSION}\ndefinition = \"{}\"\nassembly = \"{}\"\ncontents = \"{}\"\nchecksum = \"{}\"\n",
+            self.definition,
+            self.assembly,
+            self.contents,
+            self.checksum()
+        );
+        for suite in &self.suites {
+            let keys: Vec<_> = suite.signed_by.iter().map(|key| format!("\"{key}\"")).collect();
+            let _ = write!(
+                text,
+                "\n[[suite]]\nname = \"{}\"\narchive = \"{}\"\ndate = \"{}\"\nin-release = \"{}\"\nsigned-by = [{}]\n",
+                suite.name,
+                suite.archive,
+                suite.date,
+                suite.in_release,
+                keys.join(", ")
+            );
+        }
+        for platform in &self.platforms {
+            let _ = write!(
+                text,
+                "\n[[platform]]\nname = \"{}\"\ndigest = \"{}\"\n",
+                platform.platform, platform.digest
+            );
+            for layer in &platform.layers {
+                let _ = write!(
+                    text,
+                    "\n[[platform.layer]]\nname = \"{}\"\ndigest = \"{}\"\ndiff-id = \"{}\"\nsize = {}\n",
+                    layer.name, layer.digest, layer.diff_id, layer.size
+                );
+            }
+            for package in &platform.packages {
+                let _ = write!(
+                    text,
+                    "\n[[platform.package]]\nname = \"{}\"\nversion = \"{}\"\narchitecture = \"{}\"\nsource = \"{}\"\narchive = \"{}\"\npath = \"{}\"\nsize = {}\nsha256 = \"{}\"\nlayer = \"{}\"\n",
+                    package.name,
+                    package.version,
+                    package.architecture,
+                    package.source,
+                    package.archive,
+                    package.path,
+                    package.size,
+                    package.sha256.hex(),
+                    package.layer
+                );
+            }
+        }
+        text
+    }
+}
+
+type Faults = Vec<Diagnostic>;
+
+fn lock(written: schema::File, faults: &mut Faults) -> Option<Lock> {
+    let definition = read(&written.definition, faults);
+    let contents = read(&written.contents, faults);
+    let suites: Vec<_> =
+        written.suite.into_iter().filter_map(|one| suite(one.value, faults)).collect();
+    let mut platforms: Vec<LockedPlatform> = Vec::new();
+    for one in written.platform {
+        let span = one.span;
+        let Some(platform) = platform(one.value, faults) else { continue };
+        match platforms.iter().any(|other| other.platform == platform.platform) {
+            true => faults
+                .push(Diagnostic::new(span, format!("`{}` is there twice", platform.platform))),
+            false => platforms.push(platform),
+        }
+    }
+    Some(Lock {
+        definition: definition?,
+        assembly: written.assembly.value,
+        contents: contents?,
+        suites,
+        platforms,
+    })
+}
+
+/// Takes a text that must be of a form.
+fn of_form(
+    written: &Spanned<String>,
+    fits: impl Fn(&str) -> bool,
+    what: &str,
+    faults: &mut Faults,
+) -> String {
+    if !fits(&written.value) {
+        let shown: String = written.value.chars().take(60).collect();
+        faults.push(Diagnostic::new(written.span.clone(), format!("`{shown}` is no {what}")));
+    }
+    written.value.clone()
+}
+
+fn is_word(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-._".contains(&c);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn suite(written: schema::Suite, faults: &mut Faults) -> Option<LockedSuite> {
+    let name = of_form(&written.name, is_word, "name of a suite", faults);
+    let archive = of_form(&written.archive, is_word, "name of an archive", faults);
+    let is_key =
+        |key: &String| (32..=64).contains(&key.len()) && key.bytes().all(|c| c.is_ascii_hexdigit());
+    if written.signed_by.is_empty() || !written.signed_by.iter().all(is_key) {
+        let message = "`signed-by` lists the fingerprints of keys";
+        faults.push(Diagnostic::new(written.name.span.clone(), message));
+    }
+    let date = read(&written.date, faults);
+    let in_release = read(&written.in_release, faults);
+    Some(LockedSuite {
+        name,
+        archive,
+        date: date?,
+        in_release: in_release?,
+        signed_by: written.signed_by,
+    })
+}
+
+fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlatform> {
+    let platform: Option<Platform> = read(&written.name, faults);
+    let digest = read(&written.digest, faults);
+    let mut layers = Vec::new();
+    for one in written.layer {
+        let one = one.value;
+        let name = of_form(&one.name, is_word, "name of a layer", faults);
+        let digest = read(&one.digest, faults);
+        let diff_id = read(&one.diff_id, faults);
+        let Some((digest, diff_id)) = digest.zip(diff_id) else { continue };
+        layers.push(LockedLayer { name, digest, diff_id, size: one.size });
+    }
+    let platform = platform?;
+    let mut packages: Vec<LockedPackage> = Vec::new();
+    let mut names = BTreeSet::new();
+    for one in written.package {
+        let one = one.value;
+        let name = of_form(&one.name, is_package_name, "name of a package", faults);
+        if !names.insert(name.clone()) {
+            faults.push(Diagnostic::new(one.name.span.clone(), format!("`{name}` is there twice")));
+        }
+        let own = debian_architecture(&platform);
+        let architecture = one.architecture.value.clone();
+        if architecture != "all" && architecture != own {
+            let message = format!("`{name}` is for {architecture}, and this is {platform}");
+            faults.push(Diagnostic::new(one.architecture.span.clone(), message));
+        }
+        let layer = one.layer.value.clone();
+        if !layers.iter().any(|known| known.name == layer) {
+            let message = format!("there is no layer `{layer}`");
+            faults.push(Diagnostic::new(one.layer.span.clone(), message));
+        }
+        let plain = |text: &str| {
+            (1..=200).contains(&text.len())
+                && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.:~() ".contains(&c))
+        };
+        let sha256 =
+            Spanned { value: format!("sha256:{}", one.sha256.value), span: one.sha256.span };
+        let package = LockedPackage {
+            version: of_form(
+                &one.version,
+                |text| text.parse::<Version>().is_ok(),
+                "version",
+                faults,
+            ),
+            source: of_form(&one.source, plain, "source package", faults),
+            archive: of_form(&one.archive, is_word, "name of an archive", faults),
+            path: of_form(&one.path, is_pool_path, "path below a mirror", faults),
+            size: one.size,
+            sha256: match read(&sha256, faults) {
+                Some(sha256) => sha256,
+                None => continue,
+            },
+            name,
+            architecture,
+            layer,
+        };
+        packages.push(package);
+    }
+    Some(LockedPlatform { platform, digest: digest?, layers, packages })
+}
+
+/// Returns what Debian calls the architecture of a platform.
+pub fn debian_architecture(platform: &Platform) -> &'static str {
+    use crate::oci::platform::Architecture;
+    match platform.architecture() {
+        Architecture::Amd64 => "amd64",
+        Architecture::Arm64 => "arm64",
+        Architecture::ArmV7 => "armhf",
+        Architecture::I386 => "i386",
+        Architecture::Ppc64le => "ppc64el",
+        Architecture::Riscv64 => "riscv64",
+        Architecture::S390x => "s390x",
+        // Debian's `armel` is for what is older.
+        _ => "armel",
+    }
+}
