@@ -119,11 +119,17 @@ pub enum AssembleError {
     #[error("{} of the recipe's inputs cannot be packed", .0.len())]
     Faults(Vec<Fault>),
     #[error(transparent)]
-    Base(#[from] BaseError),
+    Base(Box<BaseError>),
     #[error("failed to write the layer: {0}")]
     Layer(io::Error),
     #[error("failed to write `{path}`: {error}")]
     Write { path: PathBuf, error: io::Error },
+}
+
+impl From<BaseError> for AssembleError {
+    fn from(error: BaseError) -> Self {
+        Self::Base(Box::new(error))
+    }
 }
 
 /// Assembles the image of one platform, reading every input once.

@@ -93,7 +93,7 @@ impl Failure {
                 )
             }
             BuildError::Base(error) | BuildError::Assemble(AssembleError::Base(error)) => {
-                match error {
+                match *error {
                     BaseError::Unknown(_) => {
                         let known = base::names().map(|name| format!("`{name}`")).join(" and ");
                         let hint = format!(

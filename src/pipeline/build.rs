@@ -112,7 +112,7 @@ pub enum BuildError {
     #[error("the recipe does not list the platform {0}")]
     UnlistedPlatform(Platform),
     #[error(transparent)]
-    Base(#[from] BaseError),
+    Base(Box<BaseError>),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
     #[error(transparent)]
@@ -125,6 +125,12 @@ pub enum BuildError {
     WaiverTwice(String, String, String),
     #[error("failed to sign: {0}")]
     Sign(#[from] signature::Error),
+}
+
+impl From<BaseError> for BuildError {
+    fn from(error: BaseError) -> Self {
+        Self::Base(Box::new(error))
+    }
 }
 
 /// Builds the image of a recipe.

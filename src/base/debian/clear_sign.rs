@@ -129,9 +129,7 @@ mod tests {
         let signed = ClearSigned::parse(GOOD.as_bytes()).unwrap();
         assert_eq!(signed.text, "Origin: x\n- dash\n\nlast\n");
         assert_eq!(signed.signed_bytes(), b"Origin: x\r\n- dash\r\n\r\nlast");
-        assert!(
-            signed.armor.starts_with(SIGNATURE) && signed.armor.ends_with("KEY-----\n") == false
-        );
+        assert!(signed.armor.starts_with(SIGNATURE) && !signed.armor.ends_with("KEY-----\n"));
         assert_eq!(ClearSigned::parse(GOOD.replace('\n', "\r\n").as_bytes()).unwrap(), signed);
     }
 
