@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_recipe_image_lists_base_packages_and_every_added_file() {
-        let base = base::Shelf::builtin().resolve("static-debian13", &"linux/amd64".parse().unwrap()).unwrap();
+        let base = base::Shelf::builtin()
+            .resolve("static-debian13", &"linux/amd64".parse().unwrap())
+            .unwrap();
         let image = image(vec![
             layer(Origin::Base, vec![entry("usr/lib/ignored", b"text")]),
             layer(

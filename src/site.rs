@@ -144,9 +144,15 @@ mod tests {
 
     #[test]
     fn a_site_is_strict() {
-        let site = Site::parse("s", "[mirrors]\ndebian = [\"file:/srv/debian\", \"https://m.example/debian\"]\n").unwrap();
+        let site = Site::parse(
+            "s",
+            "[mirrors]\ndebian = [\"file:/srv/debian\", \"https://m.example/debian\"]\n",
+        )
+        .unwrap();
         assert_eq!(site.mirrors["debian"].len(), 2);
-        for bad in ["[mirrors]\ndebian = \"x\"\n", "[mirrors]\ndebian = [\"x\"]\n", "[mirror]\n", ""] {
+        for bad in
+            ["[mirrors]\ndebian = \"x\"\n", "[mirrors]\ndebian = [\"x\"]\n", "[mirror]\n", ""]
+        {
             assert!(Site::parse("s", bad).is_err(), "{bad}");
         }
     }

@@ -119,9 +119,17 @@ impl FromStr for Moment {
         let read = || Some((number(0)?, number(3)?, number(6)?));
         match read() {
             Some((hour @ 0..24, minute @ 0..60, second @ 0..60))
-                if time.len() == 9 && time.get(2..3) == Some(":") && time.get(5..6) == Some(":") && time.ends_with('Z') =>
+                if time.len() == 9
+                    && time.get(2..3) == Some(":")
+                    && time.get(5..6) == Some(":")
+                    && time.ends_with('Z') =>
             {
-                Ok(Self(date.days.unsigned_abs() * DAY.unsigned_abs() + hour * 3600 + minute * 60 + second))
+                Ok(Self(
+                    date.days.unsigned_abs() * DAY.unsigned_abs()
+                        + hour * 3600
+                        + minute * 60
+                        + second,
+                ))
             }
             _ => Err(invalid()),
         }
@@ -262,9 +270,24 @@ mod tests {
     #[test]
     fn moments_are_strict() {
         let moment: Moment = "2026-11-23T00:00:01Z".parse().unwrap();
-        assert_eq!((moment.seconds(), moment.to_string()), (1_795_392_001, "2026-11-23T00:00:01Z".to_owned()));
+        assert_eq!(
+            (moment.seconds(), moment.to_string()),
+            (1_795_392_001, "2026-11-23T00:00:01Z".to_owned())
+        );
         assert_eq!(moment.date().to_string(), "2026-11-23");
-        for bad in ["", "2026-11-23", "2026-11-23T24:00:00Z", "2026-11-23T00:60:00Z", "2026-11-23T00:00:60Z", "2026-11-23T0:00:00Z", "2026-11-23T00:00:00", "2026-11-23T00:00:00+00:00", "2026-11-31T00:00:00Z", "2026-11-23T00-00-00Z", "2026-11-23T+1:00:00Z"] {
+        for bad in [
+            "",
+            "2026-11-23",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T00:60:00Z",
+            "2026-11-23T00:00:60Z",
+            "2026-11-23T0:00:00Z",
+            "2026-11-23T00:00:00",
+            "2026-11-23T00:00:00+00:00",
+            "2026-11-31T00:00:00Z",
+            "2026-11-23T00-00-00Z",
+            "2026-11-23T+1:00:00Z",
+        ] {
             assert!(bad.parse::<Moment>().is_err(), "{bad}");
         }
     }

@@ -206,7 +206,10 @@ impl Making<'_> {
         let is_folder = matches!(entry.kind, Kind::Directory);
         let owners = (entry.uid, entry.gid);
         if let Some(seen) = self.seen.get(&entry.path) {
-            return match seen.is_folder && is_folder && (seen.mode, seen.owner) == (entry.mode, owners) {
+            return match seen.is_folder
+                && is_folder
+                && (seen.mode, seen.owner) == (entry.mode, owners)
+            {
                 true => Ok(()),
                 false => Err(AssemblyError::Twice {
                     path: entry.shown(),

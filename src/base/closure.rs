@@ -129,9 +129,8 @@ fn needed(
         offered(&one.name).is_some_and(|offer| one.accepts(Some(&offer.version)))
     };
     let is_taken = |one: &Alternative| {
-        let provided = || {
-            taken.iter().filter_map(|name| offered(name)).any(|offer| provides(offer, one))
-        };
+        let provided =
+            || taken.iter().filter_map(|name| offered(name)).any(|offer| provides(offer, one));
         fits(&one) && taken.contains(&one.name) || provided()
     };
     if group.0.iter().any(is_taken) {
@@ -170,14 +169,19 @@ mod tests {
     use super::*;
 
     fn choose_of(layers: &str, index: &[String]) -> Result<Vec<String>, ClosureError> {
-        let text = format!("[base]\nkind = \"packages\"\nplatforms = [\"linux/amd64\"]\n[debian]\nrelease = \"1\"\nkeyring = \"k\"\n[[debian.suite]]\nname = \"s\"\n{layers}");
+        let text = format!(
+            "[base]\nkind = \"packages\"\nplatforms = [\"linux/amd64\"]\n[debian]\nrelease = \"1\"\nkeyring = \"k\"\n[[debian.suite]]\nname = \"s\"\n{layers}"
+        );
         let definition = Definition::parse("b", "b.toml", &text).unwrap();
         let mut all = Offers::default();
         for offer in offers(&index.join("\n")) {
             all.take("debian", offer);
         }
         let chosen = choose(definition.packages().unwrap(), &all)?;
-        Ok(chosen.iter().map(|one| format!("{}/{} {}", one.layer, one.offer.name, one.offer.version)).collect())
+        Ok(chosen
+            .iter()
+            .map(|one| format!("{}/{} {}", one.layer, one.offer.name, one.offer.version))
+            .collect())
     }
 
     const DEEP: &str = "[[layer]]\nname = \"l\"\npackages = [\"aa\"]\ndependencies = true\n";
@@ -207,7 +211,10 @@ mod tests {
             choose_of(DEEP, &index).unwrap_err()
         };
         assert!(matches!(with("nobody", &[]), ClosureError::Unsatisfied(..)));
-        assert!(matches!(with("bb (>= 2)", &[paragraph("bb", "1", "")]), ClosureError::Version(..)));
+        assert!(matches!(
+            with("bb (>= 2)", &[paragraph("bb", "1", "")]),
+            ClosureError::Version(..)
+        ));
         let both = [paragraph("bb", "1", "Provides: vv\n"), paragraph("cc", "1", "Provides: vv\n")];
         assert!(matches!(with("vv", &both), ClosureError::Several(..)));
         assert!(matches!(with("vv (>= 1)", &both[..1]), ClosureError::Unsatisfied(..)));

@@ -53,7 +53,18 @@ mod tests {
             assert!(!is_package_name(bad), "{bad}");
         }
         assert!(is_pool_path("pool/updates/main/o/openssl/libssl3t64_3.5.1-1+deb13u1_amd64.deb"));
-        for bad in ["", "/pool/a", "pool//a", "pool/../a", "pool/./a", "a?b", "a b", "a#b", "a\\b", "pool/"] {
+        for bad in [
+            "",
+            "/pool/a",
+            "pool//a",
+            "pool/../a",
+            "pool/./a",
+            "a?b",
+            "a b",
+            "a#b",
+            "a\\b",
+            "pool/",
+        ] {
             assert!(!is_pool_path(bad), "{bad}");
         }
     }

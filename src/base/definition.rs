@@ -147,7 +147,10 @@ impl Exclude {
         let of_folder = relative.strip_suffix("/**");
         let simple = of_folder.unwrap_or(relative);
         let plain = |c: char| c.is_ascii_graphic() && !"?[]{}!\\".contains(c);
-        if simple.contains("**") || !simple.chars().all(plain) || simple.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        if simple.contains("**")
+            || !simple.chars().all(plain)
+            || simple.split('/').any(|part| matches!(part, "" | "." | ".."))
+        {
             return Err(format!("`{path}` is no path of this form"));
         }
         let glob = |text: &str| {

@@ -25,7 +25,9 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
         let was = before.suites.iter().find(|one| one.name == suite.name);
         match was {
             Some(was) if was == suite => {}
-            Some(was) => drop(writeln!(text, "suite       {}  {} -> {}", suite.name, was.date, suite.date)),
+            Some(was) => {
+                drop(writeln!(text, "suite       {}  {} -> {}", suite.name, was.date, suite.date))
+            }
             None => drop(writeln!(text, "suite       {}  new, {}", suite.name, suite.date)),
         }
     }
@@ -43,14 +45,23 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
             let of = &platform.platform;
             match (old.get(name), new.get(name)) {
                 (Some(a), Some(b)) if a != b => {
-                    let _ = writeln!(text, "package     {of}  {name}  {} -> {}  ({} -> {} bytes)", a.0, b.0, a.1, b.1);
+                    let _ = writeln!(
+                        text,
+                        "package     {of}  {name}  {} -> {}  ({} -> {} bytes)",
+                        a.0, b.0, a.1, b.1
+                    );
                 }
-                (Some(a), None) => drop(writeln!(text, "package     {of}  {name}  {} -> gone", a.0)),
-                (None, Some(b)) => drop(writeln!(text, "package     {of}  {name}  new, {}  ({} bytes)", b.0, b.1)),
+                (Some(a), None) => {
+                    drop(writeln!(text, "package     {of}  {name}  {} -> gone", a.0))
+                }
+                (None, Some(b)) => {
+                    drop(writeln!(text, "package     {of}  {name}  new, {}  ({} bytes)", b.0, b.1))
+                }
                 _ => {}
             }
         }
-        let size = |layers: &[super::lock::LockedLayer]| layers.iter().map(|one| one.size).sum::<u64>();
+        let size =
+            |layers: &[super::lock::LockedLayer]| layers.iter().map(|one| one.size).sum::<u64>();
         let (a, b) = (was.map_or(0, |was| size(&was.layers)), size(&platform.layers));
         if was.is_none_or(|was| was.layers != platform.layers) {
             let _ = writeln!(text, "stored      {}  {a} -> {b} bytes", platform.platform);
@@ -65,21 +76,39 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
 fn first(lock: &Lock) -> String {
     let mut text = String::new();
     for suite in &lock.suites {
-        let _ = writeln!(text, "suite       {}  {}, signed by {}", suite.name, suite.date, suite.signed_by.join(", "));
+        let _ = writeln!(
+            text,
+            "suite       {}  {}, signed by {}",
+            suite.name,
+            suite.date,
+            suite.signed_by.join(", ")
+        );
     }
     for platform in &lock.platforms {
         for package in &platform.packages {
-            let _ = writeln!(text, "package     {}  {}  {}  ({} bytes)", platform.platform, package.name, package.version, package.size);
+            let _ = writeln!(
+                text,
+                "package     {}  {}  {}  ({} bytes)",
+                platform.platform, package.name, package.version, package.size
+            );
         }
         let size: u64 = platform.layers.iter().map(|one| one.size).sum();
-        let _ = writeln!(text, "stored      {}  {size} bytes in {} layers", platform.platform, platform.layers.len());
+        let _ = writeln!(
+            text,
+            "stored      {}  {size} bytes in {} layers",
+            platform.platform,
+            platform.layers.len()
+        );
     }
     text
 }
 
 fn files(text: &mut String, old: Option<&str>, new: &str) {
     let Some(old) = old else {
-        let _ = writeln!(text, "files       the old list of entries is missing, so that no file can be compared");
+        let _ = writeln!(
+            text,
+            "files       the old list of entries is missing, so that no file can be compared"
+        );
         return;
     };
     fn of(contents: &str) -> BTreeMap<&str, BTreeSet<&str>> {
@@ -92,7 +121,8 @@ fn files(text: &mut String, old: Option<&str>, new: &str) {
     let (old, new) = (of(old), of(new));
     let added = new.keys().filter(|path| !old.contains_key(*path));
     let removed = old.keys().filter(|path| !new.contains_key(*path));
-    let changed = new.iter().filter(|(path, lines)| old.get(*path).is_some_and(|was| was != *lines));
+    let changed =
+        new.iter().filter(|(path, lines)| old.get(*path).is_some_and(|was| was != *lines));
     list(text, "added", added.copied());
     list(text, "removed", removed.copied());
     list(text, "changed", changed.map(|(path, _)| *path));

@@ -78,7 +78,9 @@ pub enum BaseError {
     Assembly(#[from] AssemblyError),
     #[error("libraries are needed that the base does not have: {}", .0.join("; "))]
     Libraries(Vec<String>),
-    #[error("the layer `{layer}` of {platform} comes out as {found}, and the lock says {locked}: {why}")]
+    #[error(
+        "the layer `{layer}` of {platform} comes out as {found}, and the lock says {locked}: {why}"
+    )]
     Differs { platform: Platform, layer: String, found: Digest, locked: Digest, why: String },
     #[error("the base for {platform} comes out as {found}, and the lock says {locked}")]
     DiffersWhole { platform: Platform, found: Digest, locked: Digest },

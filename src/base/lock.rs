@@ -8,7 +8,7 @@ pub mod schema;
 use super::debian::{Version, is_package_name, is_pool_path};
 use crate::archive::gzip;
 use crate::finding::diagnostic::{Diagnostic, Diagnostics};
-use crate::oci::{Digest, DiffId, Platform, canonical};
+use crate::oci::{DiffId, Digest, Platform, canonical};
 use crate::strict_toml::{self, Spanned, read};
 use crate::time::{Date, Moment};
 use serde::Serialize;
@@ -133,7 +133,10 @@ impl Lock {
         let mut faults = Vec::new();
         if written.version.value != VERSION {
             let message = format!("locks of version {} are not known", written.version.value);
-            return Err(diagnose(vec![Diagnostic::new(written.version.span, message).hint("lock the base again, or use a later karat")]));
+            return Err(diagnose(vec![
+                Diagnostic::new(written.version.span, message)
+                    .hint("lock the base again, or use a later karat"),
+            ]));
         }
         let checksum = read::<Digest>(&written.checksum, &mut faults);
         let lock = lock(written, &mut faults);
@@ -228,7 +231,8 @@ fn lock(written: schema::File, faults: &mut Faults) -> Option<Lock> {
         let span = one.span;
         let Some(platform) = platform(one.value, faults) else { continue };
         match platforms.iter().any(|other| other.platform == platform.platform) {
-            true => faults.push(Diagnostic::new(span, format!("`{}` is there twice", platform.platform))),
+            true => faults
+                .push(Diagnostic::new(span, format!("`{}` is there twice", platform.platform))),
             false => platforms.push(platform),
         }
     }
@@ -263,14 +267,21 @@ fn is_word(text: &str) -> bool {
 fn suite(written: schema::Suite, faults: &mut Faults) -> Option<LockedSuite> {
     let name = of_form(&written.name, is_word, "name of a suite", faults);
     let archive = of_form(&written.archive, is_word, "name of an archive", faults);
-    let is_key = |key: &String| (32..=64).contains(&key.len()) && key.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_key =
+        |key: &String| (32..=64).contains(&key.len()) && key.bytes().all(|c| c.is_ascii_hexdigit());
     if written.signed_by.is_empty() || !written.signed_by.iter().all(is_key) {
         let message = "`signed-by` lists the fingerprints of keys";
         faults.push(Diagnostic::new(written.name.span.clone(), message));
     }
     let date = read(&written.date, faults);
     let in_release = read(&written.in_release, faults);
-    Some(LockedSuite { name, archive, date: date?, in_release: in_release?, signed_by: written.signed_by })
+    Some(LockedSuite {
+        name,
+        archive,
+        date: date?,
+        in_release: in_release?,
+        signed_by: written.signed_by,
+    })
 }
 
 fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlatform> {
@@ -305,10 +316,19 @@ fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlat
             let message = format!("there is no layer `{layer}`");
             faults.push(Diagnostic::new(one.layer.span.clone(), message));
         }
-        let plain = |text: &str| (1..=200).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.:~() ".contains(&c));
-        let sha256 = Spanned { value: format!("sha256:{}", one.sha256.value), span: one.sha256.span };
+        let plain = |text: &str| {
+            (1..=200).contains(&text.len())
+                && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.:~() ".contains(&c))
+        };
+        let sha256 =
+            Spanned { value: format!("sha256:{}", one.sha256.value), span: one.sha256.span };
         let package = LockedPackage {
-            version: of_form(&one.version, |text| text.parse::<Version>().is_ok(), "version", faults),
+            version: of_form(
+                &one.version,
+                |text| text.parse::<Version>().is_ok(),
+                "version",
+                faults,
+            ),
             source: of_form(&one.source, plain, "source package", faults),
             archive: of_form(&one.archive, is_word, "name of an archive", faults),
             path: of_form(&one.path, is_pool_path, "path below a mirror", faults),

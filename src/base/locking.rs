@@ -161,16 +161,15 @@ fn offered(
     if unpacked.size > MAX_INDEX {
         return Err(MirrorError::Long { path: plain, limit: MAX_INDEX }.into());
     }
-    let packed = ["xz", "gz"].iter().find_map(|ending| {
-        Some((*ending, release.index(&format!("{plain}.{ending}"))?))
-    });
+    let packed = ["xz", "gz"]
+        .iter()
+        .find_map(|ending| Some((*ending, release.index(&format!("{plain}.{ending}"))?)));
     let (ending, stored): (&str, &Index) = packed.unwrap_or(("", unpacked));
     let below = |path: &str| format!("dists/{}/{path}", suite.name);
     let (folder, _) = plain.rsplit_once('/').unwrap_or_default();
     let by_hash = below(&format!("{folder}/by-hash/SHA256/{}", stored.sha256.hex()));
     let by_name = below(&stored.path);
-    let paths: &[&str] =
-        if release.by_hash { &[&by_hash, &by_name] } else { &[&by_name] };
+    let paths: &[&str] = if release.by_hash { &[&by_hash, &by_name] } else { &[&by_name] };
     let bytes = supply.get(&suite.archive, paths, &stored.sha256, stored.size)?;
     let reader: Box<dyn Read> = match ending {
         "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(&bytes[..], true, XZ_MEMORY)),
@@ -220,7 +219,8 @@ pub(super) fn build(
     room: &SpoolRoom,
     threads: NonZeroUsize,
 ) -> Result<Vec<(Made, Written)>, BaseError> {
-    let made = assembly::layers::<BaseError>(packages, locked, room, &|package| supply.package(package))?;
+    let made =
+        assembly::layers::<BaseError>(packages, locked, room, &|package| supply.package(package))?;
     let write = |made: Made| {
         let written = write::gzipped(&made.entries, Epoch::default(), threads);
         written.map(|written| (made, written)).map_err(BaseError::Write)
@@ -277,7 +277,9 @@ pub fn rebuild(
     for (number, (made, written)) in built.iter().enumerate() {
         let wanted = locked.layers.get(number).filter(|layer| layer.name == made.name);
         let wanted_digest = wanted.map_or(Digest::of(b""), |layer| layer.digest);
-        if wanted.is_none_or(|layer| layer.digest != written.digest || layer.diff_id != written.diff_id) {
+        if wanted
+            .is_none_or(|layer| layer.digest != written.digest || layer.diff_id != written.diff_id)
+        {
             return Err(BaseError::Differs {
                 platform: locked.platform.clone(),
                 layer: made.name.clone(),
@@ -322,13 +324,26 @@ fn first_difference(made: &Made, platform: &Platform, contents: Option<&str>) ->
     let pairs = listed.iter().zip(&found).find(|(one, other)| one != other);
     match pairs {
         Some((one, other)) if path(one) == path(other) => {
-            format!("the first entry that differs is `{}`: locked was {one}, made was {other}", path(one))
+            format!(
+                "the first entry that differs is `{}`: locked was {one}, made was {other}",
+                path(one)
+            )
         }
-        Some((one, other)) if one < other => format!("the first entry that differs is `{}`, which is not made", path(one)),
-        Some((_, other)) => format!("the first entry that differs is `{}`, which the lock does not have", path(other)),
+        Some((one, other)) if one < other => {
+            format!("the first entry that differs is `{}`, which is not made", path(one))
+        }
+        Some((_, other)) => format!(
+            "the first entry that differs is `{}`, which the lock does not have",
+            path(other)
+        ),
         None => match (listed.get(found.len()), found.get(listed.len())) {
-            (Some(line), _) => format!("the first entry that differs is `{}`, which is not made", path(line)),
-            (_, Some(line)) => format!("the first entry that differs is `{}`, which the lock does not have", path(line)),
+            (Some(line), _) => {
+                format!("the first entry that differs is `{}`, which is not made", path(line))
+            }
+            (_, Some(line)) => format!(
+                "the first entry that differs is `{}`, which the lock does not have",
+                path(line)
+            ),
             _ => "the entries are the same; only how they are packed differs".to_owned(),
         },
     }

@@ -65,8 +65,7 @@ impl Mirrors {
             Place::Folder(PathBuf::from(path.ok_or_else(form)?))
         } else if text.starts_with("http://") || text.starts_with("https://") {
             let root = text.trim_end_matches('/').to_owned();
-            let url =
-                Url::parse(&root).map_err(|error| InvalidMirror::Url(root.clone(), error))?;
+            let url = Url::parse(&root).map_err(|error| InvalidMirror::Url(root.clone(), error))?;
             let mut policy = HostPolicy::new();
             // Plain http is what mirrors speak; signatures and hashes vouch for what they give.
             policy.allow_origin(url.origin().clone(), Access::FETCH);
@@ -106,7 +105,10 @@ impl Mirrors {
     pub fn read(&self, archive: &str, path: &str, limit: u64) -> Result<Vec<u8>, MirrorError> {
         let mut bytes = Vec::new();
         let source = self.open(archive, path)?;
-        source.take(limit + 1).read_to_end(&mut bytes).map_err(|error| broken(archive, path, error))?;
+        source
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| broken(archive, path, error))?;
         match bytes.len() as u64 > limit {
             true => Err(MirrorError::Long { path: path.to_owned(), limit }),
             false => Ok(bytes),

@@ -27,12 +27,14 @@ pub(super) fn missing(layers: &[Layer], triplet: &str) -> Vec<String> {
         let own = [&dynamic.rpath, &dynamic.runpath].into_iter().flatten();
         let own = own.flat_map(|list| list.split(':')).take(64).map(|element| {
             let origin = String::from_utf8_lossy(folder);
-            let element = element.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", &format!("/{origin}"));
+            let element =
+                element.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", &format!("/{origin}"));
             element.trim_start_matches('/').as_bytes().to_vec()
         });
         let folders: Vec<Vec<u8>> = own.chain(of_system.iter().cloned()).collect();
         for name in &dynamic.needed {
-            let is_there = |folder: &Vec<u8>| tree.file(&tree::join(folder, name.as_bytes())).is_ok();
+            let is_there =
+                |folder: &Vec<u8>| tree.file(&tree::join(folder, name.as_bytes())).is_ok();
             if !folders.iter().any(is_there) {
                 missing.insert(format!("`{name}` for `{}`", shown(path)));
             }

@@ -54,12 +54,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Takes the bases of a project too.
-    pub fn new(
-        root: &'a Path,
-        shown: &'a Path,
-        supply: Supply<'a>,
-        threads: NonZeroUsize,
-    ) -> Self {
+    pub fn new(root: &'a Path, shown: &'a Path, supply: Supply<'a>, threads: NonZeroUsize) -> Self {
         Self { root: Some(root), shown, supply: Some(supply), threads }
     }
 
@@ -311,7 +306,9 @@ impl<'a> Shelf<'a> {
             None => return Err(BaseError::NoKeyring(name.to_owned())),
         };
         let mut bytes = Vec::new();
-        match File::open(&path).and_then(|file| file.take(keyring::MAX as u64 + 1).read_to_end(&mut bytes)) {
+        match File::open(&path)
+            .and_then(|file| file.take(keyring::MAX as u64 + 1).read_to_end(&mut bytes))
+        {
             Ok(_) => Keyring::parse(&bytes).map_err(of),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(BaseError::NoKeyring(name.to_owned()))
@@ -358,14 +355,16 @@ impl<'a> Shelf<'a> {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, name: &str, locked: &Locked) -> Result<(), BaseError> {
-        let texts = [(".contents.txt", locked.contents.clone()), (".lock.toml", locked.lock.to_text(name))];
+        let texts =
+            [(".contents.txt", locked.contents.clone()), (".lock.toml", locked.lock.to_text(name))];
         for (ending, text) in texts {
             let Some(path) = self.path(name, ending) else { continue };
             let shown = self.shown(name, ending);
             if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
                 continue;
             }
-            write(&path, text.as_bytes()).map_err(|error| BaseError::File { path: shown, error })?;
+            write(&path, text.as_bytes())
+                .map_err(|error| BaseError::File { path: shown, error })?;
         }
         Ok(())
     }

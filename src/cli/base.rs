@@ -159,12 +159,7 @@ fn each(
     Ok(code)
 }
 
-fn lock(
-    args: &args::LockBase,
-    shelf: Shelf<'_>,
-    now: Now,
-    output: &Output,
-) -> Result<u8, Failure> {
+fn lock(args: &args::LockBase, shelf: Shelf<'_>, now: Now, output: &Output) -> Result<u8, Failure> {
     let names = chosen(&args.names, shelf)?;
     let names: Vec<String> = if args.names.is_empty() {
         // Only packages have anything to lock; one of another kind is no fault of who asks for all.
@@ -211,13 +206,16 @@ fn lock(
             .iter()
             .map(|one| (one.platform.to_string(), one.digest.to_string()))
             .collect();
-        Ok((code, json!({
-            "name": name,
-            "lock": file,
-            "changed": changes,
-            "difference": difference.lines().collect::<Vec<_>>(),
-            "digests": digests,
-        })))
+        Ok((
+            code,
+            json!({
+                "name": name,
+                "lock": file,
+                "changed": changes,
+                "difference": difference.lines().collect::<Vec<_>>(),
+                "digests": digests,
+            }),
+        ))
     })
 }
 
@@ -272,7 +270,9 @@ fn write(
 ) -> Result<(), Failure> {
     let failed = |path: &Path| {
         let shown = path.display().to_string();
-        move |error: std::io::Error| Failure::failed(format!("`{shown}` cannot be written: {error}"))
+        move |error: std::io::Error| {
+            Failure::failed(format!("`{shown}` cannot be written: {error}"))
+        }
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     for (name, made) in layers {
@@ -312,7 +312,9 @@ fn verify(
         let local = shelf.local()?.iter().any(|one| one == name);
         if local && definition.packages().is_some() && shelf.contents(name, &lock).is_none() {
             let file = shelf.shown(name, ".contents.txt").display().to_string();
-            faults.push(format!("`{file}` is missing or is not the list that the lock was written with"));
+            faults.push(format!(
+                "`{file}` is missing or is not the list that the lock was written with"
+            ));
         }
         let mut digests = BTreeMap::new();
         for platform in &definition.platforms {
@@ -336,7 +338,10 @@ fn verify(
             }
         }
         let code = if faults.is_empty() { CODE_DONE } else { CODE_REJECTED };
-        Ok((code, json!({ "name": name, "verdict": verdict, "faults": faults, "digests": digests })))
+        Ok((
+            code,
+            json!({ "name": name, "verdict": verdict, "faults": faults, "digests": digests }),
+        ))
     })
 }
 

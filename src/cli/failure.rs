@@ -196,7 +196,9 @@ impl From<BaseError> for Failure {
             () => CODE_USAGE,
         };
         let failure = Self { code, ..Self::usage(message) };
-        let relock = |name: &str| format!("`karat base lock {name}` writes it; review and commit the difference");
+        let relock = |name: &str| {
+            format!("`karat base lock {name}` writes it; review and commit the difference")
+        };
         match error {
             BaseError::Definition(diagnostics)
             | BaseError::Lock(LockError::Faults(diagnostics)) => diagnostics.into(),

@@ -115,7 +115,9 @@ fn site_file(root: &Path) -> Result<Site, Failure> {
         match text(&path) {
             Ok(Some(text)) => return Ok(Site::parse(&shown, &text)?),
             Ok(None) => {}
-            Err(error) => return Err(Failure::failed(format!("`{shown}` cannot be read: {error}"))),
+            Err(error) => {
+                return Err(Failure::failed(format!("`{shown}` cannot be read: {error}")));
+            }
         }
     }
     Ok(Site::default())

@@ -4,7 +4,7 @@ use super::{Entry, Kind};
 use crate::archive::verified::HashingWriter;
 use crate::archive::{gzip, tar_write};
 use crate::binary::ReadAt as _;
-use crate::oci::{Digest, DiffId};
+use crate::oci::{DiffId, Digest};
 use crate::time::Epoch;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;

@@ -55,12 +55,15 @@ impl Cache {
     ///
     /// # Errors
     /// When the source fails or gives other bytes, or the folder cannot be written.
-    pub fn put(&self, digest: &Digest, size: u64, source: impl Read) -> Result<Vec<u8>, CacheError> {
+    pub fn put(
+        &self,
+        digest: &Digest,
+        size: u64,
+        source: impl Read,
+    ) -> Result<Vec<u8>, CacheError> {
         let mut bytes = Vec::new();
         let mut verified = VerifiedReader::new(source, *digest.bytes(), size);
-        verified
-            .read_to_end(&mut bytes)
-            .map_err(|error| CacheError::Bytes(Error::from(error)))?;
+        verified.read_to_end(&mut bytes).map_err(|error| CacheError::Bytes(Error::from(error)))?;
         let path = self.path(digest);
         self.write(&path, &bytes).map_err(|error| CacheError::Write { path, error })?;
         Ok(bytes)
@@ -87,7 +90,9 @@ mod tests {
         let cache = Cache::new(folder.path().join("not/there/yet"));
         let digest = Digest::of(b"bytes");
         assert!(cache.get(&digest, 5).is_none());
-        for (bytes, size) in [(&b"bytez"[..], 5), (b"byte", 5), (b"bytes and more", 5), (b"bytes", 6)] {
+        for (bytes, size) in
+            [(&b"bytez"[..], 5), (b"byte", 5), (b"bytes and more", 5), (b"bytes", 6)]
+        {
             assert!(matches!(cache.put(&digest, size, bytes), Err(CacheError::Bytes(_))));
             assert!(!cache.path(&digest).exists());
         }

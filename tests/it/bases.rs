@@ -2,6 +2,8 @@
 
 use crate::support::mirror::{Archive, Deb, Member, Signer, day};
 use crate::support::{Karat, Output, Project, elf, server};
+use karat::base::lock::Lock;
+use karat::oci::Digest;
 use std::fs;
 use std::path::PathBuf;
 
@@ -64,8 +66,10 @@ fn debs() -> Vec<Deb> {
         Member::File("./etc/b.conf", 0o644, b"b".to_vec()),
         Member::Link("./etc/c.conf", "b.conf"),
     ];
-    let cc = vec![Member::Folder("./etc/", 0o755), Member::File("./etc/d.conf", 0o644, b"d".to_vec())];
-    let mut list = vec![Deb::new("aa", "1.0", aa), Deb::new("bb", "1.0-1", bb), Deb::new("cc", "2", cc)];
+    let cc =
+        vec![Member::Folder("./etc/", 0o755), Member::File("./etc/d.conf", 0o644, b"d".to_vec())];
+    let mut list =
+        vec![Deb::new("aa", "1.0", aa), Deb::new("bb", "1.0-1", bb), Deb::new("cc", "2", cc)];
     list[1].depends = "cc (>= 1)";
     list
 }
@@ -98,7 +102,10 @@ impl Site {
     fn karat(&self, line: &str) -> Karat {
         let words: Vec<_> = line.split_whitespace().collect();
         let mirror = format!("file:{}", self.archive.root.display());
-        self.project.karat(&words).env("KARAT_CACHE", self.cache()).env("KARAT_DEBIAN_MIRROR", mirror)
+        self.project
+            .karat(&words)
+            .env("KARAT_CACHE", self.cache())
+            .env("KARAT_DEBIAN_MIRROR", mirror)
     }
 
     #[track_caller]
@@ -128,8 +135,12 @@ fn a_base_is_locked_built_and_stood_on() {
     assert!(!first.contains(&mirror), "the lock names a mirror");
     let parsed: toml::Table = first.parse().expect("TOML");
     let platform = &parsed["platform"][0];
-    let names: Vec<_> =
-        platform["package"].as_array().expect("packages").iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = platform["package"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["aa", "bb", "cc"]);
     assert_eq!(platform["package"][0]["path"].as_str(), Some("pool/main/aa_1.0_all.deb"));
     site.run("base lock own").exits(0).prints(&["nothing new"]);
@@ -138,7 +149,13 @@ fn a_base_is_locked_built_and_stood_on() {
     let digest = platform["digest"].as_str().expect("a digest").to_owned();
     site.run("base build own").exits(0).prints(&[&format!("own@{digest}")]);
     site.run("base verify own").exits(0).prints(&["ok", &digest]);
-    site.run("base list").exits(0).prints(&["own", "packages", "project", "static-debian13", "scratch"]);
+    site.run("base list").exits(0).prints(&[
+        "own",
+        "packages",
+        "project",
+        "static-debian13",
+        "scratch",
+    ]);
     site.run("check").exits(0).prints(&["bases/own.toml"]);
     site.run("build --offline --format json").exits(0);
     assert_eq!(site.lock(), first, "a build writes no lock");
@@ -165,7 +182,11 @@ fn a_build_makes_what_the_cache_lacks_unless_it_is_offline() {
     let site = Site::new();
     site.run("base lock own").exits(0);
     fs::remove_dir_all(site.cache()).expect("the cache");
-    site.karat("build --offline").env("KARAT_DEBIAN_MIRROR", "http://127.0.0.1:1/debian").run().exits(3).says(&["--offline", "pool/main/aa_1.0_all.deb"]);
+    site.karat("build --offline")
+        .env("KARAT_DEBIAN_MIRROR", "http://127.0.0.1:1/debian")
+        .run()
+        .exits(3)
+        .says(&["--offline", "pool/main/aa_1.0_all.deb"]);
     site.run("build").exits(0);
     let root = site.project.outside().join("gone");
     fs::rename(&site.archive.root, root).expect("the archive goes");
@@ -178,11 +199,15 @@ fn something_new_is_a_reviewable_difference() {
     site.run("base lock own").exits(0);
     let first = site.lock();
     let mut newer = debs();
-    newer[1] = Deb::new("bb", "1.0-2", vec![
-        Member::Folder("./etc/", 0o755),
-        Member::File("./etc/b.conf", 0o644, b"other".to_vec()),
-        Member::File("./etc/new.conf", 0o644, b"n".to_vec()),
-    ]);
+    newer[1] = Deb::new(
+        "bb",
+        "1.0-2",
+        vec![
+            Member::Folder("./etc/", 0o755),
+            Member::File("./etc/b.conf", 0o644, b"other".to_vec()),
+            Member::File("./etc/new.conf", 0o644, b"n".to_vec()),
+        ],
+    );
     newer[1].depends = "cc (>= 1)";
     site.archive.debs.extend(newer.into_iter().filter(|deb| deb.version == "1.0-2"));
     site.archive.write(&site.signer);
@@ -210,12 +235,16 @@ fn a_lock_is_missing_stale_edited_or_for_another_platform() {
         site.run(line).exits(2).says(&["changed by hand"]);
     }
     site.run("base verify own").exits(1).says(&["changed by hand"]);
-    site.project.write("bases/own.lock.toml", lock.replace("architecture = \"all\"", "architecture = \"arm64\""));
+    site.project.write(
+        "bases/own.lock.toml",
+        lock.replace("architecture = \"all\"", "architecture = \"arm64\""),
+    );
     site.run("build").exits(2).says(&["is for arm64"]);
     site.project.write("bases/own.lock.toml", lock.replace("[[suite]]", "[[suit]]"));
     site.run("build").exits(2).says(&["unknown key `suit`"]);
     site.project.write("bases/own.lock.toml", &lock);
-    site.project.write("bases/own.toml", DEFINITION.replace("programs of others", "another reason"));
+    site.project
+        .write("bases/own.toml", DEFINITION.replace("programs of others", "another reason"));
     site.run("build").exits(2).says(&["stale", "karat base lock own"]);
     site.project.write("bases/own.toml", format!("# a comment\n{DEFINITION}"));
     site.run("build").exits(0);
@@ -376,7 +405,8 @@ fn what_no_base_may_hold_is_refused() {
 #[test]
 fn libraries_that_are_missing_fail_the_lock() {
     let mut list = debs();
-    let program = elf::Elf { interpreter: None, needed: vec!["libgone.so.1"], ..elf::Elf::default() };
+    let program =
+        elf::Elf { interpreter: None, needed: vec!["libgone.so.1"], ..elf::Elf::default() };
     list[1].members.push(Member::Folder("./usr/", 0o755));
     list[1].members.push(Member::Folder("./usr/lib/", 0o755));
     list[1].members.push(Member::File("./usr/lib/libb.so", 0o644, program.build()));
@@ -401,25 +431,34 @@ fn exclusions_that_leave_nothing_out_and_dependencies_that_nobody_has_are_said()
 fn a_build_that_comes_out_differently_names_the_first_entry() {
     let site = Site::new();
     site.run("base lock own").exits(0);
-    let lock = site.lock();
-    // Another definition with the same lock stands for another way to pack: only the text of a
-    // file differs, and the lock is written for it.
-    let changed = DEFINITION.replace("id = 65532\nhome", "id = 65531\nhome");
-    site.project.write("bases/own.toml", &changed);
-    site.run("base lock own").exits(0);
-    let other = site.lock();
-    let pick = |text: &str, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key)).expect("a line");
-        line.to_owned()
-    };
-    // The definition of one and the layers of the other, with a checksum that fits.
-    let mixed = lock.replace(&pick(&lock, "definition = "), &pick(&other, "definition = "));
-    let text = site.project.read("bases/own.contents.txt");
-    site.project.write("bases/own.lock.toml", &mixed);
-    site.run("base build own").exits(2).says(&["changed by hand"]);
-    site.project.write("bases/own.lock.toml", &other);
-    site.project.write("bases/own.contents.txt", text);
-    site.run("base build own").exits(0);
+    let contents = String::from_utf8(site.project.read("bases/own.contents.txt")).unwrap();
+    for (from, to, says) in [
+        (
+            "/etc/a.conf  rootfs  f  0644",
+            "/etc/a.conf  rootfs  f  0640",
+            "`/etc/a.conf`: locked was",
+        ),
+        (
+            "/etc/a.conf  rootfs",
+            "/etc/aa.conf  rootfs",
+            "`/etc/a.conf`, which the lock does not have",
+        ),
+        ("/etc/group  rootfs", "/etc/fstab  rootfs", "`/etc/fstab`, which is not made"),
+    ] {
+        // A lock whose checksum fits, of layers that nobody can make.
+        let mut lock = Lock::parse("own", &site.lock()).unwrap();
+        let other = contents.replace(from, to);
+        assert_ne!(other, contents);
+        lock.platforms[0].layers[0].digest = Digest::of(from.as_bytes());
+        lock.contents = Digest::of(other.as_bytes());
+        let before = site.lock();
+        site.project.write("bases/own.lock.toml", lock.to_text("own"));
+        site.project.write("bases/own.contents.txt", other);
+        for line in ["base build own", "base verify own", "build --offline"] {
+            site.run(line).exits(1).says(&["the layer `rootfs` of linux/amd64", says]);
+        }
+        site.project.write("bases/own.lock.toml", before);
+    }
 }
 
 #[test]
@@ -428,7 +467,11 @@ fn one_digest_in_two_folders_under_two_masks_on_one_and_two_threads() {
     for (mask, threads) in [("022", 1), ("077", 2)] {
         let site = Site::new();
         let mirror = format!("file:{}", site.archive.root.display());
-        let script = format!("umask {mask} && {} base lock own >&2 && {} base build own --threads {threads}", crate::support::KARAT, crate::support::KARAT);
+        let script = format!(
+            "umask {mask} && {} base lock own >&2 && {} base build own --threads {threads}",
+            crate::support::KARAT,
+            crate::support::KARAT
+        );
         let output = std::process::Command::new("sh")
             .args(["-c", &script])
             .current_dir(site.project.root())
@@ -447,13 +490,19 @@ fn one_digest_in_two_folders_under_two_masks_on_one_and_two_threads() {
 #[test]
 fn freshness_is_a_finding_and_verify_judges_it() {
     let site = Site::new();
-    let old = DEFINITION.replace("kind = \"packages\"", "kind = \"packages\"\nmaintained-until = \"2026-01-31\"");
+    let old = DEFINITION
+        .replace("kind = \"packages\"", "kind = \"packages\"\nmaintained-until = \"2026-01-31\"");
     site.project.write("bases/own.toml", old);
     site.run("base lock own").exits(0);
     site.run("base verify own").exits(1).says(&["maintained until 2026-01-31"]);
     site.run("build").exits(1);
     let report = site.project.json("dist/app/report.json");
-    let ids: Vec<_> = report["findings"].as_array().unwrap().iter().map(|one| one["rule"].as_str().unwrap()).collect();
+    let ids: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["rule"].as_str().unwrap())
+        .collect();
     assert!(ids.contains(&"base-unmaintained"), "{ids:?}");
     let mut late = Site::of(debs());
     late.archive.release = [("Date", day(-100)), ("Valid-Until", String::new())].into();
@@ -462,9 +511,11 @@ fn freshness_is_a_finding_and_verify_judges_it() {
     late.run("base verify own").exits(1).says(&["at most 90"]);
     late.run("build").exits(0);
     let report = late.project.json("dist/app/report.json");
-    let finding = report["findings"].as_array().unwrap().iter().find(|one| one["rule"] == "base-outdated");
+    let finding =
+        report["findings"].as_array().unwrap().iter().find(|one| one["rule"] == "base-outdated");
     assert_eq!(finding.expect("a finding")["severity"], "medium");
-    late.project.write("karat-policy.toml", "[policy]\nname = \"p\"\n[bases]\nmax-age = \"200d\"\n");
+    late.project
+        .write("karat-policy.toml", "[policy]\nname = \"p\"\n[bases]\nmax-age = \"200d\"\n");
     late.run("base verify own").exits(0);
     late.project.write("karat-policy.toml", "[policy]\nname = \"p\"\n[bases]\nmax-age = \"10y\"\n");
     late.run("base verify own").exits(2).says(&["no age"]);
@@ -520,7 +571,8 @@ fn a_mirror_over_http_may_break_off_and_is_asked_again() {
     let times = AtomicUsize::new(0);
     let bytes = debs()[0].bytes();
     let (_server, address) = over_http(&site, move |asked| {
-        let is_first = asked.path().ends_with("aa_1.0_all.deb") && times.fetch_add(1, Ordering::SeqCst) == 0;
+        let is_first =
+            asked.path().ends_with("aa_1.0_all.deb") && times.fetch_add(1, Ordering::SeqCst) == 0;
         is_first.then(|| {
             let mut reply = server::Reply::new(200).body(bytes.clone());
             reply.cut = Some(100);
@@ -533,10 +585,27 @@ fn a_mirror_over_http_may_break_off_and_is_asked_again() {
 #[test]
 fn a_mirror_over_http_that_does_wrong_is_reported() {
     for (fault, code, says) in [
-        (server::Reply::new(200).header("Content-Type", "text/html").body("<html>sign in</html>"), 1, "a web page"),
-        (server::Reply::new(302).header("Location", "http://other.example/InRelease"), 3, "other.example"),
+        (
+            server::Reply::new(200)
+                .header("Content-Type", "text/html")
+                .body("<html>sign in</html>"),
+            3,
+            "a web page",
+        ),
+        (
+            server::Reply::new(302).header("Location", "http://other.example/InRelease"),
+            3,
+            "other.example",
+        ),
         (server::Reply::new(500), 3, "500"),
-        (server::Reply { hang: Some(std::time::Duration::from_secs(30)), ..server::Reply::new(200) }, 3, "in time"),
+        (
+            server::Reply {
+                hang: Some(std::time::Duration::from_secs(30)),
+                ..server::Reply::new(200)
+            },
+            3,
+            "in time",
+        ),
         (server::Reply::new(404), 3, "is gone from the mirror"),
     ] {
         let site = Site::new();

@@ -125,7 +125,14 @@ pub(crate) mod testing {
     pub(crate) fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut bytes = super::MAGIC.to_vec();
         for (name, content) in members {
-            let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len());
+            let header = format!(
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                0,
+                0,
+                0,
+                "100644",
+                content.len()
+            );
             bytes.extend_from_slice(header.as_bytes());
             bytes.extend_from_slice(content);
             if content.len() % 2 == 1 {
@@ -155,7 +162,8 @@ mod tests {
 
     #[test]
     fn members_come_in_order() {
-        let bytes = ar(&[("debian-binary", b"2.0\n"), ("odd", b"abc"), ("empty/", b""), ("x", b"y")]);
+        let bytes =
+            ar(&[("debian-binary", b"2.0\n"), ("odd", b"abc"), ("empty/", b""), ("x", b"y")]);
         let members = read(&bytes).unwrap();
         let names: Vec<_> = members.iter().map(|(name, _)| &name[..]).collect();
         assert_eq!(names, ["debian-binary", "odd", "empty", "x"]);
@@ -177,7 +185,17 @@ mod tests {
                 assert!(read(&bytes[..cut]).is_err(), "{cut}");
             }
         }
-        for (at, byte) in [(0, b'?'), (8, b'/'), (8, b' '), (8, 0), (56, b'-'), (56, b'x'), (66, b'\''), (67, b'x'), (73, b'x')] {
+        for (at, byte) in [
+            (0, b'?'),
+            (8, b'/'),
+            (8, b' '),
+            (8, 0),
+            (56, b'-'),
+            (56, b'x'),
+            (66, b'\''),
+            (67, b'x'),
+            (73, b'x'),
+        ] {
             let mut broken = bytes.clone();
             broken[at] = byte;
             assert!(read(&broken).is_err(), "{at}");

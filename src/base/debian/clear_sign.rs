@@ -129,7 +129,7 @@ mod tests {
         let signed = ClearSigned::parse(GOOD.as_bytes()).unwrap();
         assert_eq!(signed.text, "Origin: x\n- dash\n\nlast\n");
         assert_eq!(signed.signed_bytes(), b"Origin: x\r\n- dash\r\n\r\nlast");
-        assert!(signed.armor.starts_with(SIGNATURE) && signed.armor.ends_with("KEY-----\n") == false);
+        assert!(signed.armor.starts_with(SIGNATURE) && signed.armor.ends_with("SIGNATURE-----\n"));
         assert_eq!(ClearSigned::parse(GOOD.replace('\n', "\r\n").as_bytes()).unwrap(), signed);
     }
 
@@ -140,15 +140,21 @@ mod tests {
             assert_ne!(text, GOOD);
             ClearSigned::parse(text.as_bytes()).unwrap_err()
         };
-        assert_eq!(error("-----BEGIN PGP SIGNED", "Origin: evil\n-----BEGIN PGP SIGNED"), ClearSignError::NoBegin);
+        assert_eq!(
+            error("-----BEGIN PGP SIGNED", "Origin: evil\n-----BEGIN PGP SIGNED"),
+            ClearSignError::NoBegin
+        );
         assert_eq!(error(BEGIN, "<!DOCTYPE html>"), ClearSignError::WebPage);
         assert!(matches!(error("Hash: SHA256", "Origin: evil"), ClearSignError::Header(_)));
         assert!(matches!(error("Hash: SHA256\n", "Hash: SHA256\n \n"), ClearSignError::Header(_)));
         assert_eq!(error("- - dash", "- dash\n-dash"), ClearSignError::Dash(6));
         assert_eq!(error(SIGNATURE, "-----BEGIN PGP SIGNATURE----- "), ClearSignError::Dash(8));
-        assert_eq!(error("\n-----BEGIN PGP SIGNATURE-----", ""), ClearSignError::Dash(9));
+        assert_eq!(error("\n-----BEGIN PGP SIGNATURE-----", ""), ClearSignError::Dash(10));
         assert_eq!(error("\n-----END PGP SIGNATURE-----", ""), ClearSignError::NoEnd);
-        assert_eq!(error("-----END PGP SIGNATURE-----\n", "-----END PGP SIGNATURE-----\nx\n"), ClearSignError::Trailing);
+        assert_eq!(
+            error("-----END PGP SIGNATURE-----\n", "-----END PGP SIGNATURE-----\nx\n"),
+            ClearSignError::Trailing
+        );
         assert_eq!(error("last", "la\0st"), ClearSignError::NoText);
         assert_eq!(ClearSigned::parse(b"\xff"), Err(ClearSignError::NoText));
         assert_eq!(ClearSigned::parse(&vec![b'-'; MAX + 1]), Err(ClearSignError::Long));

@@ -155,8 +155,8 @@ impl<R: BufRead> Paragraphs<R> {
         }
         let mut text = std::mem::take(&mut self.current.text).into_bytes();
         std::mem::swap(&mut text, &mut self.bytes);
-        self.current.text = String::from_utf8(text)
-            .map_err(|_| ControlError::NoText(number, "it is not UTF-8"))?;
+        self.current.text =
+            String::from_utf8(text).map_err(|_| ControlError::NoText(number, "it is not UTF-8"))?;
         self.current.read(number, &self.limits)?;
         Ok(Some(&self.current))
     }

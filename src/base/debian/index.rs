@@ -87,7 +87,8 @@ pub fn read(
 fn offer(paragraph: &Paragraph) -> Result<Offer, IndexError> {
     let name = paragraph.get("Package").unwrap_or("?");
     let shown = || name.chars().take(60).collect::<String>();
-    let text = |key: &'static str| paragraph.get(key).ok_or_else(|| IndexError::Missing(shown(), key));
+    let text =
+        |key: &'static str| paragraph.get(key).ok_or_else(|| IndexError::Missing(shown(), key));
     let wrong = |key: &'static str, value: &str| {
         IndexError::Value(shown(), key, value.chars().take(100).collect())
     };
@@ -141,12 +142,18 @@ mod tests {
 
     #[test]
     fn packages_are_read() {
-        let text = paragraph("libc6", "2.41-12", "Source: glibc\nPre-Depends: aa\nDepends: libgcc-s1, bb | cc\nProvides: libc6-2.41 (= 2.41)\n")
-            + &paragraph("zz", "1", "");
+        let text = paragraph(
+            "libc6",
+            "2.41-12",
+            "Source: glibc\nPre-Depends: aa\nDepends: libgcc-s1, bb | cc\nProvides: libc6-2.41 (= 2.41)\n",
+        ) + &paragraph("zz", "1", "");
         let offers = offers(&text);
         assert_eq!(offers.len(), 2);
         let depends = offers[0].depends().unwrap();
-        assert_eq!(depends.iter().map(ToString::to_string).collect::<Vec<_>>(), ["aa", "libgcc-s1", "bb | cc"]);
+        assert_eq!(
+            depends.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["aa", "libgcc-s1", "bb | cc"]
+        );
         assert_eq!(offers[0].provides().unwrap()[0].to_string(), "libc6-2.41 (= 2.41)");
         assert!(offers[0].may_provide("libc6-2.41") && !offers[1].may_provide("libc6-2.41"));
         assert_eq!((offers[0].source.as_deref(), offers[0].size), (Some("glibc"), 1));

@@ -289,7 +289,11 @@ pub(crate) mod testing {
         pub(crate) fn new(seed: u64, subkey: bool) -> Self {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut params = SecretKeyParamsBuilder::default();
-            params.key_type(KeyType::Ed25519Legacy).can_certify(true).can_sign(!subkey).primary_user_id("test".into());
+            params
+                .key_type(KeyType::Ed25519Legacy)
+                .can_certify(true)
+                .can_sign(!subkey)
+                .primary_user_id("test".into());
             if subkey {
                 let mut sub = SubkeyParamsBuilder::default();
                 sub.key_type(KeyType::Ed25519Legacy).can_sign(true);
@@ -326,7 +330,7 @@ mod tests {
         Now::new(SystemTime::now()).into()
     }
 
-    const TEXT: &str = "Origin: Test\n- dash\nblank  \n\nlast";
+    const TEXT: &str = "Origin: Test\n- dash\nblank\n\nlast";
 
     #[test]
     fn keys_and_subkeys_sign() {
@@ -349,12 +353,19 @@ mod tests {
             keyring.signers(document, now).unwrap_err().to_string()
         };
         assert!(why(&other, &document, now()).contains("not in the keyring"));
-        let changed = ClearSigned { text: document.text.replace("Test", "Evil"), ..document.clone() };
+        let changed =
+            ClearSigned { text: document.text.replace("Test", "Evil"), ..document.clone() };
         assert!(why(&signer, &changed, now()).contains("not what was signed"));
         let past = "2020-01-01T00:00:00Z".parse().unwrap();
         assert!(why(&signer, &document, past).contains("future"));
-        let none = ClearSigned { armor: "-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n".to_owned(), ..document.clone() };
-        assert!(matches!(Keyring::parse(&signer.public()).unwrap().signers(&none, now()), Err(NotSigned::Broken(_))));
+        let none = ClearSigned {
+            armor: "-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n".to_owned(),
+            ..document.clone()
+        };
+        assert!(matches!(
+            Keyring::parse(&signer.public()).unwrap().signers(&none, now()),
+            Err(NotSigned::Broken(_))
+        ));
         // The key of the subkey's signature must be a key that may sign.
         let certifies = Signer::new(3, true);
         let public = Keyring::parse(&certifies.public()).unwrap();

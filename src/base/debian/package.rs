@@ -197,7 +197,12 @@ pub(crate) mod testing {
     use crate::archive::tar_write::{self, Kind};
 
     /// One member of a tar archive.
-    pub(crate) struct Member<'a>(pub(crate) &'a str, pub(crate) Kind<'a>, pub(crate) u32, pub(crate) &'a [u8]);
+    pub(crate) struct Member<'a>(
+        pub(crate) &'a str,
+        pub(crate) Kind<'a>,
+        pub(crate) u32,
+        pub(crate) &'a [u8],
+    );
 
     impl<'a> Member<'a> {
         pub(crate) fn file(path: &'a str, mode: u32, bytes: &'a [u8]) -> Self {
@@ -217,7 +222,14 @@ pub(crate) mod testing {
     pub(crate) fn tar(members: &[Member<'_>]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for Member(path, kind, mode, content) in members {
-            let entry = tar_write::Entry { path: path.as_bytes(), kind: *kind, mode: *mode, uid: 0, gid: 0, mtime: 5 };
+            let entry = tar_write::Entry {
+                path: path.as_bytes(),
+                kind: *kind,
+                mode: *mode,
+                uid: 0,
+                gid: 0,
+                mtime: 5,
+            };
             bytes.extend(tar_write::header(&entry).unwrap());
             bytes.extend_from_slice(content);
             bytes.resize(bytes.len().next_multiple_of(512), 0);
@@ -228,7 +240,8 @@ pub(crate) mod testing {
 
     pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
         use std::io::Write as _;
-        let mut writer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0)).unwrap();
+        let mut writer =
+            lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0)).unwrap();
         writer.write_all(bytes).unwrap();
         writer.finish().unwrap()
     }
@@ -240,7 +253,11 @@ pub(crate) mod testing {
     /// Writes a package with xz.
     pub(crate) fn deb(control: &str, members: &[Member<'_>]) -> Vec<u8> {
         let own = tar(&[Member::file("control", 0o644, control.as_bytes())]);
-        ar(&[("debian-binary", b"2.0\n"), ("control.tar.xz", &xz(&own)), ("data.tar.xz", &xz(&tar(members)))])
+        ar(&[
+            ("debian-binary", b"2.0\n"),
+            ("control.tar.xz", &xz(&own)),
+            ("data.tar.xz", &xz(&tar(members))),
+        ])
     }
 }
 
@@ -250,10 +267,10 @@ mod tests {
     use super::testing::{Member, control, deb, tar, xz};
     use super::{Package, PackageError, limits, objection};
     use crate::archive::Limits;
+    use crate::archive::tar_write;
     use crate::image::Entry;
     use crate::store::SpoolRoom;
     use std::io::Read as _;
-    use crate::archive::tar_write;
     use std::io::Write as _;
 
     fn read(bytes: &[u8]) -> Result<Package, PackageError> {
@@ -261,7 +278,11 @@ mod tests {
     }
 
     fn members() -> Vec<Member<'static>> {
-        vec![Member::folder("etc", 0o755), Member::file("etc/a", 0o644, b"text"), Member::link("etc/b", "a")]
+        vec![
+            Member::folder("etc", 0o755),
+            Member::file("etc/a", 0o644, b"text"),
+            Member::link("etc/b", "a"),
+        ]
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -272,7 +293,14 @@ mod tests {
 
     #[test]
     fn every_compression_is_read() {
-        let plain_control = tar(&[Member::file("./control".trim_start_matches("./"), 0o644, control("aa", "1").as_bytes()), Member::file("md5sums", 0o644, b"0 x\n")]);
+        let plain_control = tar(&[
+            Member::file(
+                "./control".trim_start_matches("./"),
+                0o644,
+                control("aa", "1").as_bytes(),
+            ),
+            Member::file("md5sums", 0o644, b"0 x\n"),
+        ]);
         let data = tar(&members());
         let zst = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
         for (ending, pack) in [
@@ -315,13 +343,25 @@ mod tests {
         let format: (&str, &[u8]) = ("debian-binary", b"2.0\n");
         let (control, data) = (("control.tar.xz", &own[..]), ("data.tar.xz", &data[..]));
         assert!(matches!(refused(&[control, data]), PackageError::Member { .. }));
-        assert!(matches!(refused(&[("debian-binary", b"3.0\n"), control, data]), PackageError::Format(_)));
+        assert!(matches!(
+            refused(&[("debian-binary", b"3.0\n"), control, data]),
+            PackageError::Format(_)
+        ));
         assert!(matches!(refused(&[format, data, control]), PackageError::Member { .. }));
         assert!(matches!(refused(&[format, control]), PackageError::Missing("data.tar")));
         assert!(matches!(refused(&[format, control, data, data]), PackageError::Member { .. }));
-        assert!(matches!(refused(&[format, ("control.tar.lzma", &own), data]), PackageError::Compression(_)));
-        assert!(matches!(refused(&[format, ("control.tar.gz", &own), data]), PackageError::Archive(..)));
-        assert!(matches!(refused(&[format, ("control.tar.xz", &xz(&tar(&[]))), data]), PackageError::NoControl));
+        assert!(matches!(
+            refused(&[format, ("control.tar.lzma", &own), data]),
+            PackageError::Compression(_)
+        ));
+        assert!(matches!(
+            refused(&[format, ("control.tar.gz", &own), data]),
+            PackageError::Archive(..)
+        ));
+        assert!(matches!(
+            refused(&[format, ("control.tar.xz", &xz(&tar(&[]))), data]),
+            PackageError::NoControl
+        ));
         let trailing = [&own[..], b"xx"].concat();
         assert!(read(&ar(&[format, ("control.tar.xz", &trailing), data])).is_err());
     }
@@ -356,16 +396,29 @@ mod tests {
     #[test]
     fn what_leads_out_of_the_root_is_refused() {
         for path in ["../etc/passwd", "a/../../b", "/etc/passwd", "a/.."] {
-            assert!(matches!(with(&[raw(path, b'0', "", 0o644)]), Err(PackageError::Archive(..))), "{path}");
+            assert!(
+                matches!(with(&[raw(path, b'0', "", 0o644)]), Err(PackageError::Archive(..))),
+                "{path}"
+            );
         }
         assert!(with(&[raw("a", b'1', "../b", 0o644)]).is_err(), "a hard link outside");
-        assert!(with(&[raw("a", b'0', "", 0o644), raw("./a", b'0', "", 0o644)]).is_err(), "a path twice");
+        assert!(
+            with(&[raw("a", b'0', "", 0o644), raw("./a", b'0', "", 0o644)]).is_err(),
+            "a path twice"
+        );
         assert!(with(&[raw("./", b'5', "", 0o755), raw("./a", b'0', "", 0o644)]).is_ok());
     }
 
     #[test]
     fn what_no_base_holds_is_objected_to() {
-        for (kind, mode, part) in [(b'3', 0o644, "character device"), (b'4', 0o644, "block device"), (b'6', 0o644, "FIFO"), (b'0', 0o4755, "setuid"), (b'0', 0o2755, "setgid"), (b'5', 0o2775, "setgid")] {
+        for (kind, mode, part) in [
+            (b'3', 0o644, "character device"),
+            (b'4', 0o644, "block device"),
+            (b'6', 0o644, "FIFO"),
+            (b'0', 0o4755, "setuid"),
+            (b'0', 0o2755, "setgid"),
+            (b'5', 0o2775, "setgid"),
+        ] {
             let package = with(&[raw("a", kind, "", mode)]).unwrap();
             assert!(objection(&package.entries[0]).unwrap().contains(part), "{part}");
         }

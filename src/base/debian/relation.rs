@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn dependencies_are_read() {
-        let groups = parse("libc6 (>= 2.38), debconf (>= 0.5) | debconf-2.0,\n python3:any").unwrap();
+        let groups =
+            parse("libc6 (>= 2.38), debconf (>= 0.5) | debconf-2.0,\n python3:any").unwrap();
         let shown: Vec<_> = groups.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["libc6 (>= 2.38)", "debconf (>= 0.5) | debconf-2.0", "python3"]);
         let accepts = |version: &str| groups[0].0[0].accepts(Some(&version.parse().unwrap()));
@@ -163,7 +164,17 @@ mod tests {
 
     #[test]
     fn what_is_no_dependency_is_refused() {
-        for bad in ["a1,,b1", "a1 |", "a1 (2)", "a1 (>= )", "a1 (>= 1", "A1", "a1 (! 1)", "../x", "${misc:Depends}"] {
+        for bad in [
+            "a1,,b1",
+            "a1 |",
+            "a1 (2)",
+            "a1 (>= )",
+            "a1 (>= 1",
+            "A1",
+            "a1 (! 1)",
+            "../x",
+            "${misc:Depends}",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse(&vec!["ab"; MOST + 2].join(", ")).is_err());

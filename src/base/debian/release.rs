@@ -152,13 +152,28 @@ mod tests {
         let with = |from: &str, to: &str| Release::parse(TEXT.replacen(from, to, 1).as_bytes());
         assert!(matches!(with("Date: ", "Day: "), Err(ReleaseError::Missing("Date"))));
         assert!(matches!(with("SHA256", "SHA1"), Err(ReleaseError::Missing("SHA256"))));
-        for (from, to) in [("21 Nov", "32 Nov"), ("Nov", "November"), ("UTC", "CET"), ("00:53", "25:53"), ("Sat, ", "")] {
+        for (from, to) in [
+            ("21 Nov", "32 Nov"),
+            ("Nov", "November"),
+            ("UTC", "CET"),
+            ("00:53", "25:53"),
+            ("Sat, ", ""),
+        ] {
             assert!(matches!(with(from, to), Err(ReleaseError::Date("Date", _))), "{from} {to}");
         }
-        for (from, to) in [("e3b", "e3"), ("12 main/a", "main/a"), ("12 main/a", "12 ../a"), ("12 main/a", "-1 main/a"), ("main/a", "main/a b")] {
+        for (from, to) in [
+            ("e3b", "e3"),
+            ("12 main/a", "main/a"),
+            ("12 main/a", "12 ../a"),
+            ("12 main/a", "-1 main/a"),
+            ("main/a", "main/a b"),
+        ] {
             assert!(matches!(with(from, to), Err(ReleaseError::Line(_))), "{from} {to}");
         }
-        assert!(matches!(with("main/a", "main/binary-amd64/Packages"), Err(ReleaseError::Twice(_))));
+        assert!(matches!(
+            with("main/a", "main/binary-amd64/Packages"),
+            Err(ReleaseError::Twice(_))
+        ));
         assert!(matches!(Release::parse(b"<html>\n</html>\n"), Err(ReleaseError::Control(_))));
     }
 }

@@ -163,7 +163,11 @@ mod tests {
         let sorted = ["1~~", "1~~a", "1~", "1", "1a"];
         for (place, one) in sorted.iter().enumerate() {
             for (other_place, other) in sorted.iter().enumerate() {
-                assert_eq!(version(one).cmp(&version(other)), place.cmp(&other_place), "{one} {other}");
+                assert_eq!(
+                    version(one).cmp(&version(other)),
+                    place.cmp(&other_place),
+                    "{one} {other}"
+                );
             }
         }
         for (less, more) in [
@@ -187,7 +191,21 @@ mod tests {
 
     #[test]
     fn what_is_no_version_is_refused() {
-        for bad in ["", "a1", "1:", ":1", "-1:1", "x:1", "1-", "1 2", "1_2", "99999999999:1", "1\n", "é1", "1-é"] {
+        for bad in [
+            "",
+            "a1",
+            "1:",
+            ":1",
+            "-1:1",
+            "x:1",
+            "1-",
+            "1 2",
+            "1_2",
+            "99999999999:1",
+            "1\n",
+            "é1",
+            "1-é",
+        ] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
         }
         assert!("1".repeat(MAX + 1).parse::<Version>().is_err());

@@ -1,6 +1,8 @@
 //! What a definition must mean: every value read into its type, every fault gathered.
 
-use super::{Exclude, Group, ImageBase, Kind, LayerPackages, OwnFile, Packages, Signer, Suite, User, schema};
+use super::{
+    Exclude, Group, ImageBase, Kind, LayerPackages, OwnFile, Packages, Signer, Suite, User, schema,
+};
 use crate::base::debian::{is_package_name, is_pool_path};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::oci::{ImagePath, Platform, Reference};
@@ -49,7 +51,12 @@ pub(super) fn head(written: schema::Head, faults: &mut Faults) -> Head {
             fault(faults, &list.span, "no platform is listed", "`[\"linux/amd64\"]`");
         }
         (_, None) => {
-            fault(faults, &written.kind.span, "`[base]` has no `platforms`", "`platforms = [\"linux/amd64\"]`");
+            fault(
+                faults,
+                &written.kind.span,
+                "`[base]` has no `platforms`",
+                "`platforms = [\"linux/amd64\"]`",
+            );
         }
         _ => {}
     }
@@ -57,7 +64,12 @@ pub(super) fn head(written: schema::Head, faults: &mut Faults) -> Head {
     let max_age = written.max_age.as_ref().and_then(|one| {
         let days = crate::settings::days(&one.value);
         if days.is_none() {
-            fault(faults, &one.span, format!("`{}` is no age", one.value), "a number of days: `90d`");
+            fault(
+                faults,
+                &one.span,
+                format!("`{}` is no age", one.value),
+                "a number of days: `90d`",
+            );
         }
         days
     });
@@ -69,7 +81,12 @@ pub(super) fn head(written: schema::Head, faults: &mut Faults) -> Head {
             && !value.value.chars().any(crate::oci::path::is_invisible);
         match fits {
             true => env.push((name, value.value)),
-            false => fault(faults, &value.span, format!("`{name}` cannot be set to this"), "`NAME = \"value\"`, of visible characters"),
+            false => fault(
+                faults,
+                &value.span,
+                format!("`{name}` cannot be set to this"),
+                "`NAME = \"value\"`, of visible characters",
+            ),
         }
     }
     Head { platforms, maintained_until, max_age, env }
@@ -77,7 +94,10 @@ pub(super) fn head(written: schema::Head, faults: &mut Faults) -> Head {
 
 /// Reads what makes a base of its kind.
 pub(super) fn kind(written: schema::File, faults: &mut Faults) -> Option<(Head, Kind)> {
-    let kind = Spanned { value: written.base.value.kind.value.clone(), span: written.base.value.kind.span.clone() };
+    let kind = Spanned {
+        value: written.base.value.kind.value.clone(),
+        span: written.base.value.kind.span.clone(),
+    };
     let mut strangers: Vec<(&str, Span)> = Vec::new();
     if kind.value != "packages" {
         strangers.extend(written.debian.as_ref().map(|one| ("[debian]", one.span.clone())));
@@ -99,22 +119,43 @@ pub(super) fn kind(written: schema::File, faults: &mut Faults) -> Option<(Head, 
         "image" => {
             let head = head(written.base.value, faults);
             let Some(image) = written.image else {
-                fault(faults, &kind.span, "a base of the kind `image` has `[image]`", "`reference = \"docker://HOST/REPO@sha256:…\"`");
+                fault(
+                    faults,
+                    &kind.span,
+                    "a base of the kind `image` has `[image]`",
+                    "`reference = \"docker://HOST/REPO@sha256:…\"`",
+                );
                 return None;
             };
             Some((head, Kind::Image(image_base(image.value, faults)?)))
         }
         "packages" => {
-            let parts = Parts { layers: written.layer, excludes: written.exclude, users: written.user, groups: written.group, files: written.file };
+            let parts = Parts {
+                layers: written.layer,
+                excludes: written.exclude,
+                users: written.user,
+                groups: written.group,
+                files: written.file,
+            };
             let head = head(written.base.value, faults);
             let Some(debian) = written.debian else {
-                fault(faults, &kind.span, "a base of the kind `packages` has `[debian]`", "it says where packages come from");
+                fault(
+                    faults,
+                    &kind.span,
+                    "a base of the kind `packages` has `[debian]`",
+                    "it says where packages come from",
+                );
                 return None;
             };
             Some((head, Kind::Packages(Box::new(packages(debian, parts, faults)?))))
         }
         other => {
-            fault(faults, &kind.span, format!("`{other}` is no kind of base"), "`packages`, `image` or `scratch`");
+            fault(
+                faults,
+                &kind.span,
+                format!("`{other}` is no kind of base"),
+                "`packages`, `image` or `scratch`",
+            );
             None
         }
     }
@@ -126,7 +167,12 @@ fn image_base(written: schema::Image, faults: &mut Faults) -> Option<ImageBase> 
         Ok(reference @ Reference::Layout { .. }) => Some(reference),
         Ok(reference @ Reference::Registry { digest: Some(_), .. }) => Some(reference),
         Ok(_) => {
-            fault(faults, span, "a base is named by its digest", "`docker://HOST/REPO@sha256:…`, or `oci:DIR` of a layout in the project");
+            fault(
+                faults,
+                span,
+                "a base is named by its digest",
+                "`docker://HOST/REPO@sha256:…`, or `oci:DIR` of a layout in the project",
+            );
             None
         }
         Err(error) => {
@@ -143,7 +189,12 @@ fn image_base(written: schema::Image, faults: &mut Faults) -> Option<ImageBase> 
                 Some(Signer::Identity { issuer: issuer.value, identity: identity.value })
             }
             _ => {
-                fault(faults, &span, "a signer is a `key`, or an `issuer` and an `identity`", "one of the two");
+                fault(
+                    faults,
+                    &span,
+                    "a signer is a `key`, or an `issuer` and an `identity`",
+                    "one of the two",
+                );
                 return None;
             }
         };
@@ -194,7 +245,12 @@ fn packages(
     let keyring = &debian.keyring;
     let is_path = is_pool_path(keyring.value.trim_start_matches('/'));
     if !is_word(&keyring.value) && !is_path {
-        fault(faults, &keyring.span, format!("`{}` names no keyring", keyring.value), "`debian-archive`, or a path in the project");
+        fault(
+            faults,
+            &keyring.span,
+            format!("`{}` names no keyring", keyring.value),
+            "`debian-archive`, or a path in the project",
+        );
     }
     if debian.suite.is_empty() {
         fault(faults, &span, "no suite is listed", "`[[debian.suite]]`");
@@ -254,7 +310,12 @@ fn packages(
     unique(parts.groups.iter().map(|one| &one.value.name), "group", faults);
     let mut id = |one: &Spanned<u32>| {
         if one.value > MAX_ID {
-            fault(faults, &one.span, format!("{} is no number of a user or group", one.value), "at most 2147483646");
+            fault(
+                faults,
+                &one.span,
+                format!("{} is no number of a user or group", one.value),
+                "at most 2147483646",
+            );
         }
         one.value
     };
@@ -275,7 +336,12 @@ fn packages(
             accounts.push(User { name: user.value.name.value.clone(), id, home });
         }
     }
-    for name in parts.users.iter().map(|one| &one.value.name).chain(parts.groups.iter().map(|one| &one.value.name)) {
+    for name in parts
+        .users
+        .iter()
+        .map(|one| &one.value.name)
+        .chain(parts.groups.iter().map(|one| &one.value.name))
+    {
         word(name, "name of a user or group", faults);
     }
     let mut files = Vec::new();

@@ -53,7 +53,8 @@ pub(crate) enum Member {
 fn header(path: &str, kind: u8, target: &str, mode: u32, size: usize) -> Vec<u8> {
     let mut header = vec![0; 512];
     header[..path.len()].copy_from_slice(path.as_bytes());
-    let numbers = format!("{mode:07o}\0{0:07o}\0{0:07o}\0{size:011o}\0{1:011o}\0", 0, 1_700_000_000);
+    let numbers =
+        format!("{mode:07o}\0{0:07o}\0{0:07o}\0{size:011o}\0{1:011o}\0", 0, 1_700_000_000);
     header[100..100 + numbers.len()].copy_from_slice(numbers.as_bytes());
     header[156] = kind;
     header[157..157 + target.len()].copy_from_slice(target.as_bytes());
@@ -93,7 +94,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn ar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in members {
-        let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len());
+        let head =
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len());
         bytes.extend(head.into_bytes());
         bytes.extend(content);
         if content.len() % 2 == 1 {
@@ -121,13 +123,20 @@ impl Deb {
             "" => String::new(),
             depends => format!("Depends: {depends}\n"),
         };
-        format!("Package: {}\nVersion: {}\nArchitecture: all\n{depends}Description: a test\n", self.name, self.version)
+        format!(
+            "Package: {}\nVersion: {}\nArchitecture: all\n{depends}Description: a test\n",
+            self.name, self.version
+        )
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let control = tar(&[
             Member::File("./control", 0o644, self.control().into_bytes()),
-            Member::File("./md5sums", 0o644, b"d41d8cd98f00b204e9800998ecf8427e  etc/a.conf\n".to_vec()),
+            Member::File(
+                "./md5sums",
+                0o644,
+                b"d41d8cd98f00b204e9800998ecf8427e  etc/a.conf\n".to_vec(),
+            ),
         ]);
         ar(&[
             ("debian-binary", b"2.0\n".to_vec()),
@@ -183,7 +192,12 @@ impl Archive {
         for deb in &self.debs {
             let bytes = deb.bytes();
             let path = Self::pool(deb);
-            index += &format!("{}Filename: {path}\nSize: {}\nSHA256: {}\n\n", deb.control(), bytes.len(), hex(&bytes));
+            index += &format!(
+                "{}Filename: {path}\nSize: {}\nSHA256: {}\n\n",
+                deb.control(),
+                bytes.len(),
+                hex(&bytes)
+            );
             self.put(&path, bytes);
         }
         if let Some((from, to)) = self.lie {
@@ -194,7 +208,8 @@ impl Archive {
         for architecture in ["amd64", "arm64"] {
             let path = format!("main/binary-{architecture}/Packages");
             let packed = gzip(index.as_bytes());
-            for (path, bytes) in [(path.clone(), index.as_bytes()), (format!("{path}.gz"), &packed)] {
+            for (path, bytes) in [(path.clone(), index.as_bytes()), (format!("{path}.gz"), &packed)]
+            {
                 list += &format!(" {} {} {path}\n", hex(bytes), bytes.len());
                 self.put(&format!("dists/test/{path}"), bytes);
             }
@@ -209,7 +224,7 @@ impl Archive {
         let mut text: String = fields
             .iter()
             .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| format!("{key}: {value}\n"))
+            .map(|(key, value)| format!("{key}: {value}\n").replace(": \n", ":\n"))
             .collect();
         text.truncate(text.trim_end().len());
         self.put("dists/test/InRelease", signer.sign(&text));
