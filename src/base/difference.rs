@@ -26,9 +26,12 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
         match was {
             Some(was) if was == suite => {}
             Some(was) => {
-                drop(writeln!(text, "suite       {}  {} -> {}", suite.name, was.date, suite.date))
+                let _ =
+                    writeln!(text, "suite       {}  {} -> {}", suite.name, was.date, suite.date);
             }
-            None => drop(writeln!(text, "suite       {}  new, {}", suite.name, suite.date)),
+            None => {
+                let _ = writeln!(text, "suite       {}  new, {}", suite.name, suite.date);
+            }
         }
     }
     for platform in &lock.platforms {
@@ -52,10 +55,11 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
                     );
                 }
                 (Some(a), None) => {
-                    drop(writeln!(text, "package     {of}  {name}  {} -> gone", a.0))
+                    let _ = writeln!(text, "package     {of}  {name}  {} -> gone", a.0);
                 }
                 (None, Some(b)) => {
-                    drop(writeln!(text, "package     {of}  {name}  new, {}  ({} bytes)", b.0, b.1))
+                    let _ =
+                        writeln!(text, "package     {of}  {name}  new, {}  ({} bytes)", b.0, b.1);
                 }
                 _ => {}
             }

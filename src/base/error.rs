@@ -81,7 +81,7 @@ pub enum BaseError {
     #[error(
         "the layer `{layer}` of {platform} comes out as {found}, and the lock says {locked}: {why}"
     )]
-    Differs { platform: Platform, layer: String, found: Digest, locked: Digest, why: String },
+    Differs { platform: Platform, layer: String, found: String, locked: String, why: String },
     #[error("the base for {platform} comes out as {found}, and the lock says {locked}")]
     DiffersWhole { platform: Platform, found: Digest, locked: Digest },
     #[error("the list `{file}` is not the one that the lock was written with")]

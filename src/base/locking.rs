@@ -283,8 +283,8 @@ pub fn rebuild(
             return Err(BaseError::Differs {
                 platform: locked.platform.clone(),
                 layer: made.name.clone(),
-                found: written.digest,
-                locked: wanted_digest,
+                found: written.digest.to_string(),
+                locked: wanted_digest.to_string(),
                 why: first_difference(made, &locked.platform, contents),
             });
         }

@@ -109,7 +109,13 @@ pub(crate) fn gpg_verifies_and_refuses_what_karat_does() -> Outcome {
         assert_eq!(document.text, "Origin: x\n- dash\n\nlast\nend\n");
         assert_eq!(keyring.signers(&document, now).expect("signed").len(), 1, "{kind}");
         let later = "2032-01-01T00:00:00Z".parse().expect("a moment");
-        assert!(keyring.signers(&document, later).unwrap_err().to_string().contains("expired"));
+        assert!(
+            keyring
+                .signers(&document, later)
+                .expect_err("it has expired")
+                .to_string()
+                .contains("expired")
+        );
         let changed = String::from_utf8(signed).expect("text").replace("last", "lost");
         std::fs::write(project.path("signed"), &changed).expect("a file");
         assert!(!run(&["--verify", "signed"]).status.success());
