@@ -233,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_of_the_built_in_base_is_its_definitions_and_names_its_layers() {
+        let (definition, lock) = Shelf::builtin().locked("static-debian13").unwrap();
+        assert_eq!(lock.platforms.len(), 2);
+        assert!(lock.suites.iter().all(|suite| !suite.signed_by.is_empty()));
+        for locked in &lock.platforms {
+            for layer in &locked.layers {
+                assert!(builtin::layer(&layer.digest, layer.size).is_some(), "{}", layer.name);
+            }
+        }
+        let text = lock.to_text(&definition.name);
+        assert_eq!(Lock::parse("again", &text).unwrap(), lock);
+        assert!(!text.contains("http"), "a lock names no mirror");
+    }
+
+    #[test]
     fn what_is_no_base_is_refused() {
         let platform = "linux/s390x".parse().unwrap();
         let resolve = |name| Shelf::builtin().resolve(name, &platform);

@@ -92,6 +92,9 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 /// Returns the seeds of a target, none for a name that is no target.
 pub fn of(target: &str) -> Seeds {
     match target {
+        "deb_package" => debs(),
+        "deb_control" => controls(),
+        "in_release" => releases(),
         "tar_walk" => tars().into_iter().map(|(name, bytes)| (name, behind(0, &bytes))).collect(),
         "layer_gzip" => gzips(),
         "layer_zstd" => zstds(),
@@ -507,5 +510,63 @@ fn texts() -> Seeds {
     vec![
         ("hostile", all),
         ("plain", b"oci:x\xfflinux/amd64\xff/usr/bin/app\xffthis is it\xff4 of 5".to_vec()),
+    ]
+}
+
+/// Writes an `ar` archive.
+fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"!<arch>\n".to_vec();
+    for (name, content) in members {
+        let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len());
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(content);
+        if content.len() % 2 == 1 {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+fn debs() -> Seeds {
+    let control = archive(&[member(b'0', b"./control", b"", "644", b"Package: aa\nVersion: 1\nArchitecture: all\n")]);
+    let data = archive(&[member(b'5', b"./etc/", b"", "755", b""), member(b'0', b"./etc/a", b"", "644", b"text")]);
+    let zst = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory");
+    let gz = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let format: (&str, &[u8]) = ("debian-binary", b"2.0\n");
+    vec![
+        ("plain", ar(&[format, ("control.tar", &control), ("data.tar", &data)])),
+        ("gzip", ar(&[format, ("control.tar.gz", &gz(&control)), ("data.tar.gz", &gz(&data))])),
+        ("zstd", ar(&[format, ("_x", b"y"), ("control.tar.zst", &zst(&control)), ("data.tar.zst", &zst(&data))])),
+    ]
+}
+
+fn controls() -> Seeds {
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let index = format!(
+        "Package: aa\nVersion: 1:2.0~rc1-3+b1\nArchitecture: amd64\nPre-Depends: bb\nDepends: cc (>= 1), dd | ee (<< 2~)\nProvides: ff (= 1)\nDescription: a\n b\n .\nFilename: pool/main/a/aa/aa_1_amd64.deb\nSize: 0\nSHA256: {hash}\n\nPackage: bb\n"
+    );
+    vec![
+        ("index", behind(0, index.as_bytes())),
+        ("depends", behind(1, b"aa (>= 1:2-3), bb | cc:any (<< 2~), dd (= 1)")),
+        ("versions", behind(1, b"1.0~rc1-1 1.0-1+b2")),
+    ]
+}
+
+fn releases() -> Seeds {
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let release = format!(
+        "Suite: stable\nCodename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\nValid-Until: Sat, 28 Nov 2026 09:15:44 UTC\nAcquire-By-Hash: yes\nSHA256:\n {hash} 0 main/binary-amd64/Packages\n"
+    );
+    let signed = format!(
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{release}-----BEGIN PGP SIGNATURE-----\n\niHUEARYKAB0WIQRBWH99uMd0vM8TFBZ2L2egssOd5AUCZxAAAAAKCRB2L2egssOd\n5AAAAAEAAAA=\n=AAAA\n-----END PGP SIGNATURE-----\n"
+    );
+    vec![
+        ("release", behind(0, release.as_bytes())),
+        ("keys", behind(1, include_bytes!("../../bases/keyrings/debian-archive.gpg").get(..2000).unwrap_or_default())),
+        ("signed", behind(2, signed.as_bytes())),
     ]
 }

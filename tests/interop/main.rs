@@ -12,6 +12,7 @@
 #[path = "../it/support/archive_cases.rs"]
 #[expect(dead_code, reason = "the command's tests use all of it")]
 mod archive_cases;
+mod bases;
 mod conformance;
 mod gotar;
 mod layout;
@@ -42,6 +43,11 @@ macro_rules! cases {
 }
 
 cases! {
+    bases:
+        versions_are_ordered_as_dpkg_orders_them
+        gpg_verifies_and_refuses_what_karat_does
+        the_built_in_base_is_made_again_from_the_mirror
+        a_dynamic_program_stands_on_the_cc_base;
     schema:
         every_document_of_a_signed_layout_validates
         every_document_of_two_platforms_validates

@@ -9,7 +9,7 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 13] = [
+const FOUNDATIONS: [&str; 14] = [
     "archive",
     "binary",
     "finding",
@@ -19,6 +19,7 @@ const FOUNDATIONS: [&str; 13] = [
     "registry",
     "settings",
     "signature",
+    "site",
     "store",
     "strict_toml",
     "time",

@@ -2,6 +2,8 @@
 
 use crate::support::mirror::{Archive, Deb, Member, Signer, day};
 use crate::support::{Karat, Output, Project, elf, server};
+use karat::base::lock::Lock;
+use karat::oci::Digest;
 use std::fs;
 use std::path::PathBuf;
 
@@ -429,25 +431,34 @@ fn exclusions_that_leave_nothing_out_and_dependencies_that_nobody_has_are_said()
 fn a_build_that_comes_out_differently_names_the_first_entry() {
     let site = Site::new();
     site.run("base lock own").exits(0);
-    let lock = site.lock();
-    // Another definition with the same lock stands for another way to pack: only the text of a
-    // file differs, and the lock is written for it.
-    let changed = DEFINITION.replace("id = 65532\nhome", "id = 65531\nhome");
-    site.project.write("bases/own.toml", &changed);
-    site.run("base lock own").exits(0);
-    let other = site.lock();
-    let pick = |text: &str, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key)).expect("a line");
-        line.to_owned()
-    };
-    // The definition of one and the layers of the other, with a checksum that fits.
-    let mixed = lock.replace(&pick(&lock, "definition = "), &pick(&other, "definition = "));
-    let text = site.project.read("bases/own.contents.txt");
-    site.project.write("bases/own.lock.toml", &mixed);
-    site.run("base build own").exits(2).says(&["changed by hand"]);
-    site.project.write("bases/own.lock.toml", &other);
-    site.project.write("bases/own.contents.txt", text);
-    site.run("base build own").exits(0);
+    let contents = String::from_utf8(site.project.read("bases/own.contents.txt")).unwrap();
+    for (from, to, says) in [
+        (
+            "/etc/a.conf  rootfs  f  0644",
+            "/etc/a.conf  rootfs  f  0640",
+            "`/etc/a.conf`: locked was",
+        ),
+        (
+            "/etc/a.conf  rootfs",
+            "/etc/aa.conf  rootfs",
+            "`/etc/a.conf`, which the lock does not have",
+        ),
+        ("/etc/group  rootfs", "/etc/fstab  rootfs", "`/etc/fstab`, which is not made"),
+    ] {
+        // A lock whose checksum fits, of layers that nobody can make.
+        let mut lock = Lock::parse("own", &site.lock()).unwrap();
+        let other = contents.replace(from, to);
+        assert_ne!(other, contents);
+        lock.platforms[0].layers[0].digest = Digest::of(from.as_bytes());
+        lock.contents = Digest::of(other.as_bytes());
+        let before = site.lock();
+        site.project.write("bases/own.lock.toml", lock.to_text("own"));
+        site.project.write("bases/own.contents.txt", other);
+        for line in ["base build own", "base verify own", "build --offline"] {
+            site.run(line).exits(1).says(&["the layer `rootfs` of linux/amd64", says]);
+        }
+        site.project.write("bases/own.lock.toml", before);
+    }
 }
 
 #[test]
@@ -578,7 +589,7 @@ fn a_mirror_over_http_that_does_wrong_is_reported() {
             server::Reply::new(200)
                 .header("Content-Type", "text/html")
                 .body("<html>sign in</html>"),
-            1,
+            3,
             "a web page",
         ),
         (

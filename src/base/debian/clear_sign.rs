@@ -129,7 +129,7 @@ mod tests {
         let signed = ClearSigned::parse(GOOD.as_bytes()).unwrap();
         assert_eq!(signed.text, "Origin: x\n- dash\n\nlast\n");
         assert_eq!(signed.signed_bytes(), b"Origin: x\r\n- dash\r\n\r\nlast");
-        assert!(signed.armor.starts_with(SIGNATURE) && !signed.armor.ends_with("KEY-----\n"));
+        assert!(signed.armor.starts_with(SIGNATURE) && signed.armor.ends_with("SIGNATURE-----\n"));
         assert_eq!(ClearSigned::parse(GOOD.replace('\n', "\r\n").as_bytes()).unwrap(), signed);
     }
 
@@ -149,7 +149,7 @@ mod tests {
         assert!(matches!(error("Hash: SHA256\n", "Hash: SHA256\n \n"), ClearSignError::Header(_)));
         assert_eq!(error("- - dash", "- dash\n-dash"), ClearSignError::Dash(6));
         assert_eq!(error(SIGNATURE, "-----BEGIN PGP SIGNATURE----- "), ClearSignError::Dash(8));
-        assert_eq!(error("\n-----BEGIN PGP SIGNATURE-----", ""), ClearSignError::Dash(9));
+        assert_eq!(error("\n-----BEGIN PGP SIGNATURE-----", ""), ClearSignError::Dash(10));
         assert_eq!(error("\n-----END PGP SIGNATURE-----", ""), ClearSignError::NoEnd);
         assert_eq!(
             error("-----END PGP SIGNATURE-----\n", "-----END PGP SIGNATURE-----\nx\n"),

@@ -1,7 +1,7 @@
 //! Public keys, and whether one of them has signed a text (RFC 9580).
 //!
 //! Takes key packets and clear-signed documents, gives who signed. Only this file knows the
-//! OpenPGP crate; why it is that one: docs/adr/0008-openpgp.md. A key counts when its own
+//! OpenPGP crate; why it is that one: docs/adr/0009-openpgp.md. A key counts when its own
 //! signatures say that it may sign, it is neither revoked nor expired, and a subkey and its
 //! primary key have signed each other.
 
@@ -330,7 +330,7 @@ mod tests {
         Now::new(SystemTime::now()).into()
     }
 
-    const TEXT: &str = "Origin: Test\n- dash\nblank  \n\nlast";
+    const TEXT: &str = "Origin: Test\n- dash\nblank\n\nlast";
 
     #[test]
     fn keys_and_subkeys_sign() {

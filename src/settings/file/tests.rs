@@ -120,7 +120,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
-    assert_eq!((line("`from`"), line("vulnerabilities"), line("[bases]")), (3, 8, 9));
+    assert_eq!((line("`from`"), line("vulnerabilities"), line("[advisories]")), (3, 8, 9));
 }
 
 #[test]

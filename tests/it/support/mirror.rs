@@ -224,7 +224,7 @@ impl Archive {
         let mut text: String = fields
             .iter()
             .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| format!("{key}: {value}\n"))
+            .map(|(key, value)| format!("{key}: {value}\n").replace(": \n", ":\n"))
             .collect();
         text.truncate(text.trim_end().len());
         self.put("dists/test/InRelease", signer.sign(&text));
