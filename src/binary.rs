@@ -3,11 +3,12 @@
 //! Purpose: to say what the kernel and the dynamic loader would make of a file, and which dependency list a compiler
 //! left in it.
 //! Takes: positioned reads of one file, [`ReadAt`]. Every byte of it is hostile.
-//! Gives: [`elf::View`], [`go::BuildInfo`], [`rust::Dependencies`], [`script::Shebang`], [`language::Language`],
+//! Gives: [`elf::View`], [`banner::Banners`], [`go::BuildInfo`], [`rust::Dependencies`], [`script::Shebang`], [`language::Language`],
 //! [`format::Format`].
 //! Must not: panic, hold more than a bounded part of the file in memory, print, look at the environment, or decide
 //! whether a file is allowed. That is the gate's work.
 
+pub mod banner;
 pub mod elf;
 pub mod format;
 pub mod go;

@@ -13,11 +13,14 @@ mod debian;
 mod document;
 mod executable;
 mod golang;
+pub mod licence;
 pub mod purl;
 pub mod spdx23;
+pub mod spdx3;
 mod subject;
+mod traces;
 
-pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, Source};
+pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, Source, sha512};
 pub use subject::{About, Subject};
 
 use crate::base::Package;

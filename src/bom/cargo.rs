@@ -8,7 +8,7 @@ use crate::binary::rust::{Dependencies, Kind as CrateKind, Package};
 use crate::oci::Digest;
 
 /// The word for the public registry in the list.
-const CRATES_IO: &str = "crates.io";
+pub(super) const CRATES_IO: &str = "crates.io";
 
 /// Makes the components of a Rust program with the graph that the list has.
 pub(super) fn parts(owner: &Digest, list: &Dependencies, compiler: Option<&str>) -> Parts {
@@ -81,13 +81,14 @@ fn component(package: &Package, id: Id) -> Component {
 }
 
 /// The list never has the standard library, which is in every program that is no `no_std` one.
-fn standard_library(owner: &Digest, compiler: Option<&str>) -> Component {
+pub(super) fn standard_library(owner: &Digest, compiler: Option<&str>) -> Component {
     let compiler = compiler.unwrap_or_default();
     let id = Id::of(Kind::RustStandardLibrary, "std", &[owner.bytes(), compiler.as_bytes()]);
     let mut component =
         Component::new(id, Kind::RustStandardLibrary, "std", Evidence::CargoAuditable);
     component.version = compiler.split(' ').next().filter(|v| !v.is_empty()).map(str::to_owned);
     component.supplier = Some("The Rust Project".to_owned());
+    component.licence = Some("MIT OR Apache-2.0".to_owned());
     if !compiler.is_empty() {
         component.facts.insert("rust:rustc", compiler.to_owned());
     }

@@ -1,15 +1,18 @@
 //! Components: the things that something is made of, and how they hang together.
 
-use crate::binary::ReadAt as _;
+use crate::binary::ReadAt;
 use crate::binary::language::Language;
 use crate::image::{shown, tree};
 use crate::oci::Digest;
 use crate::oci::digest::hex;
 use crate::store::Content;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 
+/// How many bytes are hashed at a time.
+const CHUNK: usize = 256 << 10;
 /// The most readable characters of an id.
 const SLUG: usize = 40;
 
@@ -72,6 +75,10 @@ pub enum Kind {
     RustStandardLibrary,
     /// A package that an ELF file says it belongs to.
     NotedPackage,
+    /// A package of a Go program whose module is not known.
+    GoPackage,
+    /// A library in another language that is linked in.
+    NativeLibrary,
 }
 
 impl Kind {
@@ -91,6 +98,8 @@ impl Kind {
             Self::BuildCrate => "build-crate",
             Self::RustStandardLibrary => "rust-standard-library",
             Self::NotedPackage => "noted-package",
+            Self::GoPackage => "go-package",
+            Self::NativeLibrary => "native-library",
         }
     }
 }
@@ -121,6 +130,16 @@ pub enum Evidence {
     CargoAuditable,
     /// The note `.note.package`.
     PackageNote,
+    /// apk's database in the image.
+    ApkDatabase,
+    /// The names of a Go program's functions.
+    GoFunctions,
+    /// The words with which a library names itself and its version.
+    Banner,
+    /// The paths of source files that panics name.
+    PanicPath,
+    /// A document that came with the file, and names it by its hash.
+    Sidecar,
 }
 
 impl Evidence {
@@ -133,6 +152,24 @@ impl Evidence {
             Self::GoBuildInfo => "go-buildinfo",
             Self::CargoAuditable => "cargo-auditable",
             Self::PackageNote => "note-package",
+            Self::ApkDatabase => "apk-database",
+            Self::GoFunctions => "go-functions",
+            Self::Banner => "banner",
+            Self::PanicPath => "panic-path",
+            Self::Sidecar => "sidecar",
+        }
+    }
+
+    /// Returns how sure such knowledge is, in percent: whole hashes are, lists that tools
+    /// leave nearly are, what was found by its looks is less.
+    pub fn confidence(self) -> u8 {
+        match self {
+            Self::BaseRecord | Self::Content => 100,
+            Self::DpkgStatus | Self::ApkDatabase => 95,
+            Self::GoBuildInfo | Self::CargoAuditable => 95,
+            Self::PackageNote | Self::Banner => 80,
+            Self::GoFunctions | Self::PanicPath => 60,
+            Self::Sidecar => 50,
         }
     }
 }
@@ -144,6 +181,9 @@ pub struct File {
     pub path: String,
     /// The hash of its bytes.
     pub sha256: Digest,
+    /// The other hash of its bytes, in lower-case hexadecimal digits; none when they could
+    /// not be read again.
+    pub sha512: Option<String>,
     /// The number of its bytes.
     pub size: u64,
 }
@@ -181,6 +221,10 @@ pub struct Component {
     pub purl: Option<String>,
     /// Who distributes it; none when nothing says it.
     pub supplier: Option<String>,
+    /// Its licence, an SPDX expression; none when nothing says it.
+    pub licence: Option<String>,
+    /// Its copyright notices; none when nothing says them.
+    pub copyright: Option<String>,
     /// The file that it is, for files.
     pub file: Option<File>,
     /// The file that it is distributed in, for packages.
@@ -191,6 +235,8 @@ pub struct Component {
     pub language: Option<Language>,
     /// Where the knowledge is from.
     pub evidence: Evidence,
+    /// How sure the knowledge is, in percent.
+    pub confidence: u8,
     /// Further facts by name.
     pub facts: BTreeMap<&'static str, String>,
     /// What is in it.
@@ -213,11 +259,14 @@ impl Component {
             version: None,
             purl: None,
             supplier: None,
+            licence: None,
+            copyright: None,
             file: None,
             archive: None,
             source: None,
             language: None,
             evidence,
+            confidence: evidence.confidence(),
             facts: BTreeMap::new(),
             contains: BTreeSet::new(),
             depends_on: BTreeSet::new(),
@@ -228,7 +277,7 @@ impl Component {
 
     /// Returns about how much memory its texts take, in bytes.
     pub(super) fn weight(&self) -> usize {
-        let texts = [&self.version, &self.purl, &self.supplier];
+        let texts = [&self.version, &self.purl, &self.supplier, &self.licence, &self.copyright];
         self.id.0.len()
             + self.name.len()
             + texts.into_iter().flatten().map(String::len).sum::<usize>()
@@ -242,8 +291,27 @@ pub(super) fn of_file(kind: Kind, path: &[u8], content: &Content) -> Component {
     let sha256 = content.sha256();
     let id = Id::of(kind, &name, &[path, sha256.bytes()]);
     let mut component = Component::new(id, kind, &name, Evidence::Content);
-    component.file = Some(File { path: shown(path), sha256, size: content.len() });
+    let sha512 = sha512(content).ok();
+    component.file = Some(File { path: shown(path), sha256, sha512, size: content.len() });
     component
+}
+
+/// Returns the SHA-512 of bytes in lower-case hexadecimal digits.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub fn sha512(bytes: &dyn ReadAt) -> io::Result<String> {
+    let mut hash = Sha512::new();
+    let mut chunk = vec![0; CHUNK.min(usize::try_from(bytes.len()).unwrap_or(CHUNK)).max(1)];
+    let mut at = 0;
+    loop {
+        let count = bytes.fill_at(at, &mut chunk)?;
+        let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else {
+            return Ok(hex(&hash.finalize()));
+        };
+        hash.update(read);
+        at += count as u64;
+    }
 }
 
 #[cfg(test)]

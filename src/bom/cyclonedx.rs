@@ -4,15 +4,16 @@
 
 use super::document::{self, TOOL, VERSION};
 use super::subject::image_purl;
-use super::{About, Bom, Completeness, Component, Kind, Subject};
-use crate::oci::Digest;
+use super::{About, Bom, Completeness, Component, Evidence as Known, Kind, Subject};
+use crate::oci::{Digest, Platform};
 use std::collections::BTreeSet;
 
 mod elements;
 
 use elements::{
-    Component as Element, Composition, Dependency, Document, ExternalReference, Hash, Lifecycle,
-    Metadata, Organization, Pedigree, Property, Tools,
+    Component as Element, Composition, Dependency, Document, Evidence, ExternalReference, Hash,
+    Identity, License, Lifecycle, Metadata, Method, Occurrence, Organization, Pedigree, Property,
+    Tools,
 };
 
 /// The predicate type of an attestation that holds such a document.
@@ -32,6 +33,39 @@ pub fn to_value(bom: &Bom, subject: &Subject) -> serde_json::Value {
     document::value(&document(bom, subject))
 }
 
+/// Returns the document of an image index as indented JSON with a line break at the end: its
+/// images, by platform, manifest digest and manifest size in bytes, are its components.
+/// `subject` is about the index.
+pub fn index(subject: &Subject, images: &[(Platform, Digest, u64)]) -> Vec<u8> {
+    let mut root = image(subject);
+    root.description = Some("An image index: one image a platform.".to_owned());
+    let components: Vec<Element> = images
+        .iter()
+        .map(|(platform, digest, size)| {
+            let about = About::Image { platform: Some(platform.clone()), base: None };
+            let (digest, size) = (*digest, *size);
+            let mut element =
+                image(&Subject { digest, size, about, sha512: None, ..subject.clone() });
+            element.bom_ref = Some(format!("image-{}", digest.hex()));
+            element
+        })
+        .collect();
+    let ids: BTreeSet<String> = components.iter().filter_map(|one| one.bom_ref.clone()).collect();
+    let leaf = |id: &String| Dependency { reference: id.clone(), depends_on: BTreeSet::new() };
+    let mut dependencies: Vec<Dependency> = ids.iter().map(leaf).collect();
+    // What the images are made of is in their own documents.
+    let unknown = Composition {
+        aggregate: "unknown",
+        assemblies: ids.iter().cloned().collect(),
+        dependencies: ids.iter().cloned().collect(),
+    };
+    dependencies.insert(0, Dependency { reference: ROOT.to_owned(), depends_on: ids });
+    let assemblies = vec![ROOT.to_owned()];
+    let whole = Composition { aggregate: "complete", assemblies, dependencies: Vec::new() };
+    let compositions = vec![whole, unknown];
+    document::bytes(&frame(subject, true, root, components, dependencies, compositions))
+}
+
 fn document(bom: &Bom, subject: &Subject) -> Document {
     // A file is its own subject; everything else is below it.
     let (root, own) = match (&subject.about, bom.roots.as_slice()) {
@@ -46,6 +80,24 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         let parts: BTreeSet<String> = bom.roots.iter().map(ToString::to_string).collect();
         dependencies.insert(0, Dependency { reference: ROOT.to_owned(), depends_on: parts });
     }
+    let elements = components.iter().map(|component| element(component, subject)).collect();
+    let compositions = compositions(bom, own.is_none());
+    let mut document = frame(subject, bom.built, root, elements, dependencies, compositions);
+    let gaps = bom.gaps.iter();
+    let gaps = gaps.map(|gap| property("gap", &format!("{}: {}: {}", gap.path, gap.what, gap.why)));
+    document.properties = gaps.collect();
+    document
+}
+
+/// Makes a document about what was built, or found, of all that is in it.
+fn frame(
+    subject: &Subject,
+    built: bool,
+    root: Element,
+    components: Vec<Element>,
+    dependencies: Vec<Dependency>,
+    compositions: Vec<Composition>,
+) -> Document {
     Document {
         schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
         bom_format: "CycloneDX",
@@ -54,19 +106,15 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         version: 1,
         metadata: Metadata {
             timestamp: subject.epoch.to_string(),
-            lifecycles: vec![Lifecycle { phase: if bom.built { "build" } else { "post-build" } }],
+            lifecycles: vec![Lifecycle { phase: if built { "build" } else { "post-build" } }],
             tools: Tools { components: vec![tool()] },
-            supplier: organization(subject.supplier.as_deref()),
+            supplier: supplier(subject),
             component: root,
         },
-        components: components.iter().map(|component| element(component, subject)).collect(),
+        components,
         dependencies,
-        compositions: compositions(bom, own.is_none()),
-        properties: bom
-            .gaps
-            .iter()
-            .map(|gap| property("gap", &format!("{}: {}: {}", gap.path, gap.what, gap.why)))
-            .collect(),
+        compositions,
+        properties: Vec::new(),
     }
 }
 
@@ -80,8 +128,9 @@ fn image(subject: &Subject) -> Element {
     let mut image = Element::new("container", &subject.name);
     image.bom_ref = Some(ROOT.to_owned());
     image.version = Some(subject.digest.to_string());
-    image.supplier = organization(subject.supplier.as_deref());
-    image.hashes = vec![hash(&subject.digest)];
+    image.supplier = supplier(subject);
+    image.hashes = hashes(&subject.digest, subject.sha512.as_deref());
+    image.licenses = licences(subject.licence.as_deref());
     image.purl = subject.purl();
     image.properties.push(property("size", &subject.size.to_string()));
     let About::Image { platform, base } = &subject.about else { return image };
@@ -114,7 +163,13 @@ fn element(component: &Component, subject: &Subject) -> Element {
         Kind::BuildCrate => Some("excluded"),
         _ => None,
     };
-    element.hashes = component.file.iter().map(|file| hash(&file.sha256)).collect();
+    element.hashes = component
+        .file
+        .iter()
+        .flat_map(|file| hashes(&file.sha256, file.sha512.as_deref()))
+        .collect();
+    element.licenses = licences(document::licence(component, subject));
+    element.copyright.clone_from(&component.copyright);
     element.purl.clone_from(&component.purl);
     // The hash of the package's file is not the hash of what was unpacked from it.
     element.external_references = component
@@ -126,9 +181,39 @@ fn element(component: &Component, subject: &Subject) -> Element {
             hashes: vec![hash(&archive.sha256)],
         })
         .collect();
+    element.evidence = Some(evidence(component));
     element.properties =
         document::facts(component).iter().map(|(name, value)| property(name, value)).collect();
     element
+}
+
+/// Says how it is known what a component is, and how sure that is.
+fn evidence(component: &Component) -> Evidence {
+    let technique = match component.evidence {
+        Known::Content => "hash-comparison",
+        Known::BaseRecord | Known::DpkgStatus | Known::ApkDatabase => "manifest-analysis",
+        Known::Sidecar => "attestation",
+        _ => "binary-analysis",
+    };
+    let field = match (&component.file, &component.purl) {
+        (Some(_), _) => "hash",
+        (None, Some(_)) => "purl",
+        (None, None) => "name",
+    };
+    let confidence = f64::from(component.confidence.min(100)) / 100.0;
+    let value = component.facts.get("banner").cloned();
+    let value = value.unwrap_or_else(|| component.evidence.word().to_owned());
+    let offset = component.facts.get("offset").and_then(|offset| offset.parse().ok());
+    let location =
+        component.file.as_ref().map(|file| Occurrence { location: file.path.clone(), offset });
+    Evidence {
+        identity: [Identity {
+            field,
+            confidence,
+            methods: [Method { technique, confidence, value }],
+        }],
+        occurrences: location.into_iter().collect(),
+    }
 }
 
 fn dependency(component: &Component) -> Dependency {
@@ -169,13 +254,30 @@ fn hash(digest: &Digest) -> Hash {
     Hash { alg: "SHA-256", content: digest.hex() }
 }
 
+fn hashes(sha256: &Digest, sha512: Option<&str>) -> Vec<Hash> {
+    let long = sha512.map(|text| Hash { alg: "SHA-512", content: text.to_owned() });
+    std::iter::once(hash(sha256)).chain(long).collect()
+}
+
 fn property(name: &str, value: &str) -> Property {
     Property { name: format!("{TOOL}:{name}"), value: value.to_owned() }
 }
 
 fn organization(name: Option<&str>) -> Option<Organization> {
     let name = name.filter(|name| !name.trim().is_empty())?;
-    Some(Organization { name: name.to_owned() })
+    Some(Organization { name: name.to_owned(), url: Vec::new() })
+}
+
+/// Returns who gives the subject away.
+fn supplier(subject: &Subject) -> Option<Organization> {
+    let mut supplier = organization(subject.supplier.as_deref())?;
+    supplier.url.extend(subject.supplier_url.clone());
+    Some(supplier)
+}
+
+fn licences(expression: Option<&str>) -> Vec<License> {
+    let licence = |text: &str| License { expression: text.to_owned(), acknowledgement: "declared" };
+    expression.map(licence).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -195,7 +297,10 @@ mod tests {
                 platform: "linux/amd64".parse().ok(),
                 base: Some(("static-debian13".to_owned(), Digest::of(b"base"))),
             },
+            sha512: None,
             supplier: None,
+            supplier_url: None,
+            licence: None,
             epoch: "0".parse().unwrap(),
         }
     }

@@ -1,6 +1,6 @@
 //! What all forms of a bill say in the same words.
 
-use super::{Completeness, Component, Kind, Subject};
+use super::{Completeness, Component, Evidence, Kind, Subject};
 use crate::oci::Digest;
 use crate::oci::digest::hex;
 use sha2::{Digest as _, Sha256};
@@ -20,13 +20,27 @@ pub(super) fn version(component: &Component) -> Option<String> {
 /// Returns who gives a component away (SPDX 2.3, 7.5, "actual distribution source"): what
 /// exists nowhere but in the subject comes from whoever gives away the subject.
 pub(super) fn supplier<'a>(component: &'a Component, subject: &'a Subject) -> Option<&'a str> {
+    let subject = subject.supplier.as_deref().filter(|_| is_ours(component));
+    component.supplier.as_deref().or(subject)
+}
+
+/// Returns the licence of a component, an SPDX expression: its own; of what exists nowhere but
+/// in the subject, that of the subject.
+pub(super) fn licence<'a>(component: &'a Component, subject: &'a Subject) -> Option<&'a str> {
+    let subject = subject.licence.as_deref().filter(|_| is_ours(component));
+    component.licence.as_deref().or(subject)
+}
+
+fn is_ours(component: &Component) -> bool {
     let local = component.facts.get("cargo:source").is_some_and(|source| source == "local")
         || component.facts.contains_key("go:replaced-by");
-    let ours = local
-        || component.file.is_some()
-        || matches!(component.kind, Kind::GoMain | Kind::CrateRoot);
-    let subject = subject.supplier.as_deref().filter(|_| ours);
-    component.supplier.as_deref().or(subject)
+    local || component.file.is_some() || matches!(component.kind, Kind::GoMain | Kind::CrateRoot)
+}
+
+/// Returns the name of the document that is about a subject, before `#` and an id.
+pub(super) fn namespace(name: &str, digest: &Digest) -> String {
+    let path: Vec<String> = name.split('/').map(super::purl::encoded).collect();
+    format!("https://spdx.org/spdxdocs/{TOOL}/{}-{}", path.join("/"), digest.hex())
 }
 
 /// Says what is known to be unknown of a component.
@@ -41,11 +55,26 @@ pub(super) fn known_unknown(component: &Component) -> Option<&'static str> {
         (Kind::OperatingSystem, Completeness::Incomplete | Completeness::Unknown) => {
             "Known unknown: packages of the distribution could not be read."
         }
+        (Kind::GoPackage, _) => {
+            "Known unknown: the program was built without modules, so that no version is known."
+        }
+        (Kind::NativeLibrary, _) => {
+            "Known unknown: recognised by its own words; what else is linked in need not have any."
+        }
+        (Kind::Crate, _) if component.evidence == Evidence::PanicPath => {
+            "Known unknown: recognised by the paths that panics name; crates without panics are not."
+        }
         (Kind::GoMain, _) => {
             "Known unknown: the file does not say which module needs which; all are listed as needed by the main one."
         }
         _ => return None,
     })
+}
+
+/// Returns how sure the knowledge of a component is, from 0.00 to 1.00.
+fn confidence(component: &Component) -> String {
+    let percent = component.confidence.min(100);
+    format!("{}.{:02}", percent / 100, percent % 100)
 }
 
 /// Returns the facts of a component as names and values, in the order of the names.
@@ -54,6 +83,7 @@ pub(super) fn facts(component: &Component) -> Vec<(String, String)> {
         component.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     facts.push(("kind".to_owned(), component.kind.word().to_owned()));
     facts.push(("evidence".to_owned(), component.evidence.word().to_owned()));
+    facts.push(("confidence".to_owned(), confidence(component)));
     if let Some(language) = component.language {
         facts.push(("language".to_owned(), format!("{language:?}").to_lowercase()));
     }

@@ -1,6 +1,7 @@
 //! What one ELF file says of itself: the component of the file and of its parts.
 
-use super::{Completeness, Component, Evidence, Id, Kind, cargo, component, golang, purl};
+use super::{Completeness, Component, Evidence, Id, Kind, cargo, component, golang, purl, traces};
+use crate::binary::banner::Banners;
 use crate::binary::elf::{Linkage, View};
 use crate::binary::language::{Language, language};
 use crate::binary::{ReadAt as _, go, rust};
@@ -13,6 +14,8 @@ use std::collections::BTreeSet;
 const MAGIC: &[u8] = b"\x7fELF";
 /// The most bytes of a name or a version that is believed.
 pub(super) const NAME: usize = 1024;
+/// Why the packages of a Go program without modules are not known.
+const NO_TABLE: &str = "its table of functions is not there, not whole, or too large";
 /// The most characters of a fact.
 const FACT: usize = 1024;
 
@@ -48,6 +51,12 @@ impl Parts {
         let id = component.id.clone();
         self.components.push(component);
         Some(id)
+    }
+
+    /// Adds a component that nothing else in the list leads to.
+    pub(super) fn push_loose(&mut self, component: Component) {
+        let id = self.push(component);
+        self.loose.extend(id);
     }
 }
 
@@ -86,6 +95,7 @@ pub(super) fn examine(path: &[u8], content: &Content) -> Option<Examined> {
     }
     examined.read_lists(content, &view);
     examined.read_notes(content, &view);
+    examined.read_traces(content, &view);
     if examined.executable.language.is_none() {
         match language(&view, content) {
             Ok(found) => examined.executable.language = Some(found),
@@ -169,6 +179,38 @@ impl Examined {
                 }
                 None => self.gaps.push(("the package note", "it names no package".to_owned())),
             }
+        }
+    }
+
+    /// Looks for what no list names: in a pure Go program that has its list, nothing but notices.
+    fn read_traces(&mut self, content: &Content, view: &View) {
+        let banners = match Banners::read(content) {
+            Ok(banners) => banners,
+            Err(error) => return self.gaps.push(("the banners of libraries", error.to_string())),
+        };
+        self.executable.copyright = traces::copyright(&banners);
+        if self.executable.parts == Completeness::Complete {
+            return;
+        }
+        let sha256 = content.sha256();
+        let listed = |kind: Kind| self.parts.iter().any(|part| part.kind == kind);
+        let mut found = vec![traces::libraries(&sha256, &banners.libraries)];
+        if !listed(Kind::CrateRoot) && !listed(Kind::GoStandardLibrary) {
+            let compiler = rust::rustc_version(content, view).ok().flatten();
+            found.push(traces::crates(&sha256, &banners, compiler.as_deref()));
+        }
+        if listed(Kind::GoStandardLibrary) && !listed(Kind::GoModule) && !listed(Kind::GoMain) {
+            match traces::go_packages(&sha256, content, view) {
+                Some(packages) => found.push(packages),
+                None => self.gaps.push(("the packages of a Go program", NO_TABLE.to_owned())),
+            }
+        }
+        let some = found.iter().any(|parts| !parts.components.is_empty());
+        found.into_iter().for_each(|parts| self.adopt(parts));
+        // What was found by its looks is never all.
+        if some && self.executable.parts == Completeness::Unknown {
+            self.executable.parts = Completeness::Incomplete;
+            self.executable.edges = Completeness::Incomplete;
         }
     }
 

@@ -102,6 +102,7 @@ fn standard_library(owner: &Digest, go_version: &str) -> Component {
     let version = component.version.as_deref().unwrap_or_default();
     component.purl = Some(purl::golang("stdlib", version));
     component.supplier = Some("The Go Authors".to_owned());
+    component.licence = Some("BSD-3-Clause".to_owned());
     component
 }
 

@@ -6,7 +6,7 @@
 
 use super::document::{self, TOOL, VERSION};
 use super::subject::image_purl;
-use super::{About, Bom, Completeness, Component, Kind, Subject, purl};
+use super::{About, Bom, Completeness, Component, Kind, Subject};
 use crate::oci::{Digest, Platform};
 use crate::time::Epoch;
 
@@ -32,15 +32,13 @@ pub fn to_value(bom: &Bom, subject: &Subject) -> serde_json::Value {
 
 /// Returns the document of an image index as indented JSON with a line break at the end: its
 /// images, by platform, manifest digest and manifest size in bytes, are variants of it.
-pub fn index(
-    name: &str,
-    digest: &Digest,
-    images: &[(Platform, Digest, u64)],
-    supplier: Option<&str>,
-    epoch: Epoch,
-) -> Vec<u8> {
+/// `subject` is about the index.
+pub fn index(subject: &Subject, images: &[(Platform, Digest, u64)]) -> Vec<u8> {
+    let (name, supplier) = (&subject.name, subject.supplier.as_deref());
     let root_id = id("index");
-    let mut root = container(root_id.clone(), name, digest, None, supplier);
+    let mut root = container(root_id.clone(), name, &subject.digest, None, supplier);
+    root.checksums.extend(subject.sha512.as_deref().map(Checksum::sha512));
+    root.licence(subject.licence.as_deref());
     root.comment = Some("An image index: one image a platform.".to_owned());
     let mut packages = vec![root];
     let mut relationships = vec![Relationship::new(DOCUMENT, "DESCRIBES", &root_id)];
@@ -48,11 +46,12 @@ pub fn index(
         let image_id = id(&format!("image-{}", image.hex()));
         let mut package = container(image_id.clone(), name, image, Some(platform), supplier);
         package.comment = Some(format!("platform: {platform}; manifest: {size} bytes"));
+        package.licence(subject.licence.as_deref());
         packages.push(package);
         relationships.push(Relationship::new(&root_id, "CONTAINS", &image_id));
         relationships.push(Relationship::new(&image_id, "VARIANT_OF", &root_id));
     }
-    document::bytes(&frame(name, digest, epoch, packages, relationships, Vec::new(), "build"))
+    document::bytes(&frame(subject, packages, relationships, Vec::new(), "build"))
 }
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
@@ -71,6 +70,8 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         let mut root =
             container(root_id.clone(), name, &subject.digest, platform.as_ref(), supplier);
         root.comment = Some(format!("manifest: {} bytes", subject.size));
+        root.checksums.extend(subject.sha512.as_deref().map(Checksum::sha512));
+        root.licence(subject.licence.as_deref());
         packages.push(root);
         relationships.push(Relationship::new(DOCUMENT, "DESCRIBES", &root_id));
         if let Some((name, digest)) = base {
@@ -102,31 +103,25 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         })
         .collect();
     let kind = if bom.built { "build" } else { "analyzed" };
-    frame(&subject.name, &subject.digest, subject.epoch, packages, relationships, gaps, kind)
+    frame(subject, packages, relationships, gaps, kind)
 }
 
 fn frame(
-    name: &str,
-    digest: &Digest,
-    epoch: Epoch,
+    subject: &Subject,
     packages: Vec<Package>,
     relationships: Vec<Relationship>,
     annotations: Vec<Annotation>,
     kind: &str,
 ) -> Document {
-    let path: Vec<String> = name.split('/').map(purl::encoded).collect();
+    let Subject { name, digest, .. } = subject;
     Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         spdx_id: DOCUMENT,
         name: format!("{name}@{digest}"),
-        document_namespace: format!(
-            "https://spdx.org/spdxdocs/{TOOL}/{}-{}",
-            path.join("/"),
-            digest.hex()
-        ),
+        document_namespace: document::namespace(name, digest),
         creation_info: CreationInfo {
-            created: epoch.to_string(),
+            created: subject.epoch.to_string(),
             creators: vec![format!("Tool: {TOOL}-{VERSION}")],
             comment: format!("SBOM Type: {kind}"),
         },
@@ -164,11 +159,16 @@ fn package(component: &Component, subject: &Subject) -> Package {
     package.supplier = person(document::supplier(component, subject));
     if let Some(file) = &component.file {
         package.package_file_name = Some(file.path.clone());
-        package.checksums = vec![Checksum::sha256(&file.sha256)];
+        let long = file.sha512.as_deref().map(Checksum::sha512);
+        package.checksums = std::iter::once(Checksum::sha256(&file.sha256)).chain(long).collect();
     }
     if let Some(archive) = &component.archive {
         package.package_file_name = archive.path.rsplit('/').next().map(str::to_owned);
         package.checksums = vec![Checksum::sha256(&archive.sha256)];
+    }
+    package.licence(document::licence(component, subject));
+    if let Some(copyright) = &component.copyright {
+        package.copyright_text.clone_from(copyright);
     }
     package.external_refs = component.purl.iter().cloned().map(ExternalRef::purl).collect();
     package.comment = document::known_unknown(component).map(str::to_owned);
@@ -231,7 +231,10 @@ mod tests {
                 platform: "linux/arm64".parse().ok(),
                 base: Some(("static-debian13".to_owned(), Digest::of(b"base"))),
             },
+            sha512: None,
             supplier: None,
+            supplier_url: None,
+            licence: None,
             epoch: "1795392000".parse().unwrap(),
         }
     }
@@ -381,7 +384,13 @@ mod tests {
             .iter()
             .map(|text| (text.parse().unwrap(), Digest::of(text.as_bytes()), 500))
             .collect();
-        let bytes = index("a/b", &Digest::of(b"index"), &images, None, Epoch::default());
+        let subject = Subject {
+            name: "a/b".to_owned(),
+            digest: Digest::of(b"index"),
+            epoch: Epoch::default(),
+            ..subject()
+        };
+        let bytes = index(&subject, &images);
         let document: Value = serde_json::from_slice(&bytes).unwrap();
         let variants = relationships(&document);
         let variants =

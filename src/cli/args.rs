@@ -302,6 +302,8 @@ pub(super) struct Sbom {
 pub(super) enum SbomFormat {
     #[value(name = "spdx-2.3")]
     Spdx23,
+    #[value(name = "spdx-3.0")]
+    Spdx30,
     #[value(name = "cyclonedx-1.6")]
     Cyclonedx16,
 }

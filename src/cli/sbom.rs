@@ -4,7 +4,7 @@ use super::args::{self, SbomFormat};
 use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
 use super::{network, settings};
-use karat::bom::{cyclonedx, spdx23};
+use karat::bom::{cyclonedx, spdx3, spdx23};
 use karat::oci::{Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
 
@@ -28,17 +28,18 @@ pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
             subject.name = named(subject.name);
             match args.form {
                 SbomFormat::Spdx23 => spdx23::to_bytes(&bom, &subject),
+                SbomFormat::Spdx30 => spdx3::to_bytes(&bom, &subject),
                 SbomFormat::Cyclonedx16 => cyclonedx::to_bytes(&bom, &subject),
             }
         }
-        Described::Index { name, digest, platforms } => match args.form {
-            SbomFormat::Spdx23 => spdx23::index(&named(name), &digest, &platforms, None, epoch),
-            SbomFormat::Cyclonedx16 => {
-                let there: Vec<_> = platforms.iter().map(|(one, ..)| one.to_string()).collect();
-                return Err(Failure::usage("the image is of several platforms")
-                    .hint(format!("choose one with `--platform`: {}", there.join(", "))));
+        Described::Index { mut subject, platforms } => {
+            subject.name = named(subject.name);
+            match args.form {
+                SbomFormat::Spdx23 => spdx23::index(&subject, &platforms),
+                SbomFormat::Spdx30 => spdx3::index(&subject, &platforms),
+                SbomFormat::Cyclonedx16 => cyclonedx::index(&subject, &platforms),
             }
-        },
+        }
     };
     output.document(&String::from_utf8_lossy(&bytes));
     Ok(CODE_DONE)

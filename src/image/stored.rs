@@ -363,6 +363,14 @@ impl Stored {
         Ok(index.manifests.into_iter().filter(|one| !attestation(one)).collect())
     }
 
+    /// Reads the bytes of a manifest or an index, checked.
+    ///
+    /// # Errors
+    /// When it is missing, too long, or not what its digest says.
+    pub fn manifest_bytes(&self, descriptor: &Descriptor) -> Result<Vec<u8>, StoredError> {
+        self.document(descriptor, MAX_MANIFEST)
+    }
+
     /// Reads the manifest and the configuration of an image, checked.
     ///
     /// # Errors

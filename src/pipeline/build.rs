@@ -498,8 +498,16 @@ fn papers_and_referrers(
             Ok(())
         };
     // Who gives the image away is for its maker to say, and this is where images say it.
-    let vendor = options.recipe.annotations.get("org.opencontainers.image.vendor");
-    let supplier = vendor.map(|vendor| vendor.fill(vars));
+    let said = |key: &str| {
+        let recipe = options.recipe;
+        let text = recipe.annotations.get(key).or_else(|| recipe.labels.get(key))?;
+        Some(text.fill(vars))
+    };
+    let subject = |descriptor: &Descriptor, bytes: &[u8], about: bom::About| {
+        let (name, epoch) = (options.recipe.name.clone(), options.epoch);
+        let subject = bom::Subject::new(name, descriptor.digest, descriptor.size, about, epoch);
+        bom::Subject { sha512: bom::sha512(&bytes).ok(), ..subject.says(said) }
+    };
     let several = index.is_some();
     let whole = record.predicate(&made);
     papers.push(("provenance.json".to_owned(), pretty(&whole)));
@@ -512,13 +520,8 @@ fn papers_and_referrers(
                 (image.account.platform.clone(), descriptor.digest, descriptor.size)
             })
             .collect();
-        let sbom = bom::spdx23::index(
-            &options.recipe.name,
-            &root.digest,
-            &platforms,
-            supplier.as_deref(),
-            options.epoch,
-        );
+        let about = bom::About::Image { platform: None, base: None };
+        let sbom = bom::spdx23::index(&subject(root, bytes, about), &platforms);
         let value = serde_json::from_slice(&sbom).unwrap_or_default();
         papers.push(("sbom.spdx.json".to_owned(), sbom));
         if let Some(cleared) = images.first().and_then(|image| image.judged.cleared.as_ref()) {
@@ -528,17 +531,11 @@ fn papers_and_referrers(
     for (image, made) in images.iter().zip(&made) {
         let descriptor = &image.documents.descriptor;
         let (base, base_digest) = &image.account.base;
-        let subject = bom::Subject {
-            name: options.recipe.name.clone(),
-            digest: descriptor.digest,
-            size: descriptor.size,
-            about: bom::About::Image {
-                platform: Some(image.account.platform.clone()),
-                base: base_digest.map(|digest| (base.clone(), digest)),
-            },
-            supplier: supplier.clone(),
-            epoch: options.epoch,
+        let about = bom::About::Image {
+            platform: Some(image.account.platform.clone()),
+            base: base_digest.map(|digest| (base.clone(), digest)),
         };
+        let subject = subject(descriptor, &image.documents.manifest, about);
         let suffix = if several {
             format!(".{}", image.account.platform.to_string().replace('/', "-"))
         } else {

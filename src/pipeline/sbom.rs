@@ -5,6 +5,7 @@
 use super::inspect::{InspectError, LAYERS, MAX_FILE};
 use crate::archive::Limits;
 use crate::bom::{self, About, Bom, Subject};
+use crate::image::Image;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::store::{Content, SpoolRoom};
@@ -20,10 +21,8 @@ pub enum Described {
     One(Box<Bom>, Subject),
     /// An index: its digest, and its platforms with the digests and sizes of their manifests.
     Index {
-        /// The name of the image.
-        name: String,
-        /// The digest of the index.
-        digest: Digest,
+        /// What the documents are about.
+        subject: Subject,
         /// Its images of platforms that karat knows.
         platforms: Vec<(Platform, Digest, u64)>,
     },
@@ -82,7 +81,7 @@ fn image(
     if let ([only], true) = (&stored.saved[..], stored.index.manifests.is_empty()) {
         let room = SpoolRoom::of(LAYERS);
         let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;
-        let subject = about(name, image.config.platform().known(), (digest, 0), epoch);
+        let subject = of_image(about(name, None, (digest, 0), epoch), &image);
         return Ok(Described::One(Box::new(bom::of(&image, &[])), subject));
     }
     opened(name, stored, stored.image(tag)?, platform, epoch)
@@ -91,7 +90,16 @@ fn image(
 fn about(name: String, platform: Option<Platform>, of: (Digest, u64), epoch: Epoch) -> Subject {
     let (digest, size) = of;
     let about = About::Image { platform, base: None };
-    Subject { name, digest, size, about, supplier: None, epoch }
+    Subject::new(name, digest, size, about, epoch)
+}
+
+/// Adds what an image says of itself; annotations come before labels.
+fn of_image(subject: Subject, image: &Image) -> Subject {
+    let labels = &image.config.config.labels;
+    let mut subject =
+        subject.says(|key| image.annotations.get(key).or_else(|| labels.get(key)).cloned());
+    subject.about = About::Image { platform: image.config.platform().known(), base: None };
+    subject
 }
 
 /// Describes an image that was opened, called `name`, as [`describe`] does.
@@ -111,7 +119,9 @@ pub fn opened(
         None if root.media_type.is_index() => {
             let entry = |one: &Descriptor| Some((known(one)?, one.digest, one.size));
             let platforms = manifests.iter().filter_map(entry).collect();
-            return Ok(Described::Index { name, digest: root.digest, platforms });
+            let mut subject = about(name, None, (root.digest, root.size), epoch);
+            subject.sha512 = bom::sha512(&stored.manifest_bytes(root)?.as_slice()).ok();
+            return Ok(Described::Index { subject, platforms });
         }
         None => root,
         Some(wanted) => match manifests.iter().find(|one| known(one).as_ref() == Some(wanted)) {
@@ -130,7 +140,8 @@ pub fn opened(
     };
     let image = stored.read(chosen, &SpoolRoom::of(LAYERS), &Limits::default())?;
     let of = (chosen.digest, chosen.size);
-    let subject = about(name, image.config.platform().known(), of, epoch);
+    let mut subject = of_image(about(name, None, of, epoch), &image);
+    subject.sha512 = bom::sha512(&stored.manifest_bytes(chosen)?.as_slice()).ok();
     Ok(Described::One(Box::new(bom::of(&image, &[])), subject))
 }
 
@@ -152,6 +163,7 @@ fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let bom = bom::file(name.as_bytes(), &content);
     let (digest, size) = (content.sha256(), found.len());
-    let subject = Subject { name, digest, size, about: About::File, supplier: None, epoch };
+    let mut subject = Subject::new(name, digest, size, About::File, epoch);
+    subject.sha512 = bom::sha512(&content).ok();
     Ok(Described::One(Box::new(bom), subject))
 }

@@ -43,6 +43,8 @@ pub(super) struct Tools {
 #[derive(Debug, Serialize)]
 pub(super) struct Organization {
     pub(super) name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) url: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,14 +65,49 @@ pub(super) struct Component {
     pub(super) scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) hashes: Vec<Hash>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) licenses: Vec<License>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) copyright: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) purl: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pedigree: Option<Pedigree>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) external_references: Vec<ExternalReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<Evidence>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) properties: Vec<Property>,
+}
+
+/// How it is known what a component is.
+#[derive(Debug, Serialize)]
+pub(super) struct Evidence {
+    pub(super) identity: [Identity; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) occurrences: Vec<Occurrence>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Identity {
+    pub(super) field: &'static str,
+    pub(super) confidence: f64,
+    pub(super) methods: [Method; 1],
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Method {
+    pub(super) technique: &'static str,
+    pub(super) confidence: f64,
+    pub(super) value: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Occurrence {
+    pub(super) location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offset: Option<u64>,
 }
 
 impl Component {
@@ -85,12 +122,22 @@ impl Component {
             description: None,
             scope: None,
             hashes: Vec::new(),
+            licenses: Vec::new(),
+            copyright: None,
             purl: None,
             pedigree: None,
             external_references: Vec::new(),
+            evidence: None,
             properties: Vec::new(),
         }
     }
+}
+
+/// An SPDX expression.
+#[derive(Debug, Serialize)]
+pub(super) struct License {
+    pub(super) expression: String,
+    pub(super) acknowledgement: &'static str,
 }
 
 #[derive(Debug, Serialize)]

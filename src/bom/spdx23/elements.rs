@@ -45,9 +45,9 @@ pub(super) struct Package {
     pub(super) checksums: Vec<Checksum>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source_info: Option<String>,
-    pub(super) license_concluded: &'static str,
-    pub(super) license_declared: &'static str,
-    pub(super) copyright_text: &'static str,
+    pub(super) license_concluded: String,
+    pub(super) license_declared: String,
+    pub(super) copyright_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) comment: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -56,6 +56,14 @@ pub(super) struct Package {
 }
 
 impl Package {
+    /// Says the licence: what is declared is all that is known, and so is what is concluded.
+    pub(super) fn licence(&mut self, expression: Option<&str>) {
+        if let Some(expression) = expression {
+            expression.clone_into(&mut self.license_declared);
+            expression.clone_into(&mut self.license_concluded);
+        }
+    }
+
     /// Makes a package of which only id, name and purpose are known.
     pub(super) fn new(spdx_id: String, name: &str, purpose: &'static str) -> Self {
         Self {
@@ -68,9 +76,9 @@ impl Package {
             files_analyzed: false,
             checksums: Vec::new(),
             source_info: None,
-            license_concluded: NOASSERTION,
-            license_declared: NOASSERTION,
-            copyright_text: NOASSERTION,
+            license_concluded: NOASSERTION.to_owned(),
+            license_declared: NOASSERTION.to_owned(),
+            copyright_text: NOASSERTION.to_owned(),
             comment: None,
             external_refs: Vec::new(),
             primary_package_purpose: purpose,
@@ -88,6 +96,10 @@ pub(super) struct Checksum {
 impl Checksum {
     pub(super) fn sha256(digest: &Digest) -> Self {
         Self { algorithm: "SHA256", checksum_value: digest.hex() }
+    }
+
+    pub(super) fn sha512(hash: &str) -> Self {
+        Self { algorithm: "SHA512", checksum_value: hash.to_owned() }
     }
 }
 
