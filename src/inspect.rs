@@ -309,7 +309,6 @@ impl<'a> Look<'a> {
                 let declared = declared.is_some_and(|declared| declared.is_some());
                 return revision::check(self, entry, content, declared);
             }
-            secret::check_file(self, entry, content)?;
             script::check(self, entry, content, declared)?;
             structure::check(self, entry, content, declared)
         });

@@ -70,7 +70,8 @@ const fn form(
     Form { name, mark, banner, confidence }
 }
 
-/// The libraries. A banner with a date or an owner is believed more than a name with a number.
+/// The libraries. No mark, and no pattern as it is written, is a banner: karat does not find
+/// itself. A banner with a date or an owner is believed more than a name with a number.
 const LIBRARIES: [Form; 20] = [
     form(
         "openssl",
@@ -79,7 +80,7 @@ const LIBRARIES: [Form; 20] = [
         95,
     ),
     form("aws-lc", "AWS-LC ", r"^AWS-LC (?:FIPS )?(?<v>\d+\.\d+\.\d+)(?:[^\d.]|$)", 85),
-    form("boringssl", "(compatible; BoringSSL)", r"^\(compatible; BoringSSL\)", 85),
+    form("boringssl", "(compatible; ", r"^\(compatible; BoringSSL\)", 85),
     form("libressl", "LibreSSL ", r"^LibreSSL (?<v>\d+\.\d+\.\d+)[\x00\n]", 85),
     form("zlib", " deflate 1.", r"^ deflate (?<v>\d+(?:\.\d+){1,3}) Copyright \d{4}-\d{4} ", 95),
     form("zlib", " inflate 1.", r"^ inflate (?<v>\d+(?:\.\d+){1,3}) Copyright \d{4}-\d{4} ", 95),
@@ -97,11 +98,11 @@ const LIBRARIES: [Form; 20] = [
     form("libpng", " libpng version ", r"^ libpng version (?<v>\d+\.\d+\.\d+)", 85),
     form("expat", "expat_", r"^expat_(?<v>\d+\.\d+\.\d+)\x00", 80),
     form("nghttp2", "nghttp2/", r"^nghttp2/(?<v>\d+\.\d+\.\d+)\x00", 75),
-    form("jemalloc", "<jemalloc>: ", r"^<jemalloc>: ", 75),
+    form("jemalloc", "<jemalloc>", r"^<jemalloc>:\x20", 75),
     form("libssh2", "SSH-2.0-libssh2_", r"^SSH-2\.0-libssh2_(?<v>\d+\.\d+\.\d+)", 90),
-    form("sqlite", "SQLite format 3\0", r"^SQLite format 3\x00", 60),
-    form("musl", "No error information\0", r"^No error information\x00", 30),
-    form("musl", "Symbolic link loop\0", r"^Symbolic link loop\x00", 30),
+    form("sqlite", "SQLite format 3", r"^SQLite format 3\x00", 60),
+    form("musl", "No error information", r"^No error information\x00", 30),
+    form("musl", "Symbolic link loop", r"^Symbolic link loop\x00", 30),
 ];
 /// musl has no banner; two of its error texts that no other library has are one.
 const MUSL: u8 = 60;
@@ -326,6 +327,15 @@ mod tests {
             let found = read(format!("\0{text}\0").as_bytes()).libraries;
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!((found[0].name, found[0].version.as_deref()), (name, version), "{text}");
+        }
+    }
+
+    #[test]
+    fn this_table_is_no_library() {
+        let table: Vec<&str> =
+            LIBRARIES.iter().flat_map(|form| [form.mark, form.banner, form.name]).collect();
+        for between in ["", " ", "\0"] {
+            assert_eq!(read(table.join(between).as_bytes()).libraries, [], "{between:?}");
         }
     }
 

@@ -288,6 +288,15 @@ pub(super) struct Sbom {
     /// called.
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
+    /// Who gives the subject away; by default what the image says (`org.opencontainers.image.vendor`).
+    #[arg(long, value_name = "NAME")]
+    pub(super) supplier: Option<String>,
+    /// Where more is known of who gives it away, a web address.
+    #[arg(long, value_name = "URL", requires = "supplier")]
+    pub(super) supplier_url: Option<String>,
+    /// The licence of the subject, an SPDX expression; by default what the image says.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(super) license: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.

@@ -3,6 +3,7 @@
 
 use super::pass::{Pass, Search};
 use super::recognise;
+use super::secret::Secret;
 use crate::image::read::Observer;
 use crate::oci::Digest;
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ struct Seen {
     found: Box<[u32]>,
     executables: Box<[u64]>,
     encoded: Box<[u64]>,
+    secrets: Box<[Secret]>,
     is_text: bool,
 }
 
@@ -61,10 +63,12 @@ impl Observer for Ahead {
             found: numbers.map(|(_, number)| number).collect(),
             executables: pass.executables.into(),
             encoded: pass.encoded.into(),
+            secrets: pass.secrets.into(),
             is_text: pass.is_text,
         };
         let places = seen.executables.len() + seen.encoded.len();
-        self.used += COST + size_of_val(&*seen.found) + places * size_of::<u64>();
+        let secrets = seen.secrets.len() * (size_of::<Secret>() + 16);
+        self.used += COST + size_of_val(&*seen.found) + places * size_of::<u64>() + secrets;
         self.seen.insert(sha256, seen);
     }
 }
@@ -87,6 +91,7 @@ impl Ahead {
             found,
             executables: seen.executables.to_vec(),
             encoded: seen.encoded.to_vec(),
+            secrets: seen.secrets.to_vec(),
             is_text: seen.is_text,
         })
     }

@@ -4,7 +4,7 @@
 use super::applets::Applets;
 use super::loader::{self, SectionFacts};
 use super::recognise::{self, Scan};
-use super::{Declared, Look, hardening, structure as structure_rules};
+use super::{Declared, Look, hardening, secret, structure as structure_rules};
 use crate::binary::ReadAt;
 use crate::binary::elf::{Kind, Linkage, Machine, Refusal, SectionTable, Segment, View};
 use crate::finding::{Finding, escape, rules};
@@ -66,6 +66,7 @@ pub(super) fn check(
     }
     let scan = look.scan(content, view.as_ref())?;
     report_known(look, entry, content, &scan)?;
+    secret::report(look, entry, content, &scan.secrets);
     structure_rules::embedded(look, entry, content, &scan)?;
     structure_rules::encoded(look, entry, content, &scan)?;
     let Some(view) = view else { return Ok(true) };

@@ -2,6 +2,7 @@
 //! and whether they are a text.
 
 use super::needles::Needles;
+use super::secret::{self, SHARED as NEAR, Secret};
 use crate::binary::ReadAt;
 use std::io;
 use std::ops::Range;
@@ -25,6 +26,8 @@ pub(super) struct Pass {
     pub(super) executables: Vec<u64>,
     /// Where base64 of the ELF magic may begin; the first few places.
     pub(super) encoded: Vec<u64>,
+    /// The secrets; the first few.
+    pub(super) secrets: Vec<Secret>,
     /// Whether there is no zero byte.
     pub(super) is_text: bool,
 }
@@ -35,6 +38,7 @@ impl Pass {
             found: vec![false; marks],
             executables: Vec::new(),
             encoded: Vec::new(),
+            secrets: Vec::new(),
             is_text: true,
         }
     }
@@ -48,7 +52,7 @@ impl Pass {
         std::thread::scope(|scope| {
             let first = scope.spawn(|| Self::part(source, needles, marks, 0..half));
             // What lies across the middle is in the second half whole.
-            let overlap = needles.overlap() as u64;
+            let overlap = overlap(needles) as u64;
             let second = Self::part(source, needles, marks, half.saturating_sub(overlap)..u64::MAX);
             let first = first.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok(first?.with(second?))
@@ -65,6 +69,8 @@ impl Pass {
         let room = usize::try_from(source.len()).unwrap_or(CHUNK).clamp(1, CHUNK);
         let mut search = Search::new(needles, marks, room);
         search.offset = range.start;
+        // A part that begins inside the file: what is before that is looked at by the other.
+        search.asked = if range.start == 0 { 0 } else { NEAR - secret::REACH };
         while search.offset < range.end {
             let left = usize::try_from(range.end - search.offset).unwrap_or(usize::MAX);
             let (offset, free) = (search.offset, search.free());
@@ -74,6 +80,9 @@ impl Pass {
                 break;
             }
             search.filled(count, needles);
+        }
+        if range.end >= source.len() {
+            search.secrets(true);
         }
         Ok(search.pass)
     }
@@ -89,9 +98,16 @@ impl Pass {
             let room = PLACES.saturating_sub(places.len());
             places.extend(new.take(room));
         }
+        self.secrets.extend(next.secrets);
+        self.secrets.truncate(secret::MOST);
         self.is_text &= next.is_text;
         self
     }
+}
+
+/// Returns how many bytes neighbouring windows share.
+fn overlap(needles: &Needles) -> usize {
+    needles.overlap().max(NEAR)
 }
 
 /// A pass that is under way: a window over the bytes, which moves on piece by piece.
@@ -104,14 +120,17 @@ pub(super) struct Search {
     /// Where in the file the window's free part begins.
     offset: u64,
     overlap: usize,
+    /// How much of the window was asked for secrets already: what is near its end waits for
+    /// what follows.
+    asked: usize,
 }
 
 impl Search {
     /// Starts a pass that takes at most `room` bytes at a time.
     pub(super) fn new(needles: &Needles, marks: usize, room: usize) -> Self {
-        let overlap = needles.overlap();
+        let overlap = overlap(needles);
         let window = vec![0; overlap + room];
-        Self { pass: Pass::nothing(marks), window, kept: 0, offset: 0, overlap }
+        Self { pass: Pass::nothing(marks), window, kept: 0, offset: 0, overlap, asked: 0 }
     }
 
     /// Searches the next bytes of the file.
@@ -127,7 +146,8 @@ impl Search {
 
     /// Ends the pass, and makes ready for the next file.
     pub(super) fn finish(&mut self) -> Pass {
-        (self.kept, self.offset) = (0, 0);
+        self.secrets(true);
+        (self.kept, self.offset, self.asked) = (0, 0, 0);
         let marks = self.pass.found.len();
         std::mem::replace(&mut self.pass, Pass::nothing(marks))
     }
@@ -147,8 +167,23 @@ impl Search {
         places(bytes, ELF, start, &mut pass.executables);
         places(bytes, ENCODED_ELF, start, &mut pass.encoded);
         pass.is_text = pass.is_text && memchr::memchr(0, bytes).is_none();
+        self.kept = filled;
+        self.secrets(false);
         self.kept = filled.min(self.overlap);
         self.window.copy_within(filled - self.kept..filled, 0);
+        self.asked = self.asked.saturating_sub(filled - self.kept);
+    }
+
+    /// Asks what is in the window for secrets; at the end of the file all of it.
+    fn secrets(&mut self, end: bool) {
+        let near = if end { 0 } else { secret::REACH };
+        let to = self.kept.saturating_sub(near);
+        if self.asked < to {
+            let start = self.offset.saturating_sub(self.kept as u64);
+            let bytes = &self.window[..self.kept];
+            secret::find(bytes, self.asked..to, start, &mut self.pass.secrets);
+            self.asked = to;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::family::{self, Family};
 use super::hardening::{self, Marks};
 use super::needles::{Needles, SHORTEST};
 use super::pass::Pass;
+use super::secret::Secret;
 use crate::binary::elf::{Linkage, View};
 use crate::binary::go::{self, BuildInfo};
 use crate::binary::{ReadAt, rust};
@@ -37,6 +38,8 @@ pub(super) struct Scan {
     pub(super) executables: Vec<u64>,
     /// Where base64 of the ELF magic may begin; the first few places.
     pub(super) encoded: Vec<u64>,
+    /// The secrets; the first few.
+    pub(super) secrets: Vec<Secret>,
     /// What says that the program can start others.
     pub(super) starts_programs: Vec<&'static str>,
     /// What says how the program was compiled.
@@ -421,8 +424,8 @@ impl Recogniser {
 
     /// Returns what was found, and which of the strings there are; none of a text.
     fn scan(&self, pass: Pass) -> (Scan, Vec<bool>) {
-        let Pass { mut found, executables, encoded, is_text } = pass;
-        let mut scan = Scan { executables, encoded, ..Scan::default() };
+        let Pass { mut found, executables, encoded, secrets, is_text } = pass;
+        let mut scan = Scan { executables, encoded, secrets, ..Scan::default() };
         scan.executables.retain(|place| *place != 0);
         // No program is without a zero byte: a text that has the marks only speaks of it.
         if is_text {

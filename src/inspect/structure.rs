@@ -1,7 +1,7 @@
 //! Rules about what a file is by its bytes, and about executables hidden in it.
 
 use super::recognise::Scan;
-use super::{Declared, Look, archive, executable};
+use super::{Declared, Look, archive, executable, secret};
 use crate::binary::elf::{Kind, Linkage, Machine, View};
 use crate::binary::format::Format;
 use crate::binary::{ReadAt, Window};
@@ -30,6 +30,7 @@ pub(super) fn check(
 ) -> io::Result<()> {
     let scan = look.scan(content, None)?;
     executable::report_known(look, entry, content, &scan)?;
+    secret::report(look, entry, content, &scan.secrets);
     let mut unpacked = false;
     match Format::of(content)? {
         Some(Format::Program(name)) => {

@@ -15,6 +15,18 @@ rules! {
         waivable: false,
     }
 
+    /// A name with its password.
+    SECRET_LOGIN {
+        id: "secret-login",
+        title: "a name with its password",
+        severity: Critical,
+        rationale: "Whoever can pull the image can log in. Changing the file later does not take it back.",
+        remedy: "Change the password, then rebuild without it; give passwords to the container when it runs.",
+        bad: "a .docker/config.json with the password of a registry",
+        good: "a .docker/config.json that names a credential helper",
+        waivable: false,
+    }
+
     /// A private key.
     SECRET_PRIVATE_KEY {
         id: "secret-private-key",
