@@ -5,6 +5,7 @@
 //! is hostile: what cannot be believed is an entry in [`Bom::gaps`], never an error, and a
 //! file that says nothing of its parts is still there with its hash.
 
+mod apk;
 mod builder;
 mod cargo;
 mod component;
@@ -14,6 +15,7 @@ mod document;
 mod executable;
 mod golang;
 pub mod licence;
+mod owners;
 pub mod purl;
 pub mod spdx23;
 pub mod spdx3;
@@ -24,10 +26,13 @@ pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, 
 pub use subject::{About, Subject};
 
 use crate::base::Package;
+use crate::binary::banner::Banners;
 use crate::image::tree::{Node, Unresolved};
 use crate::image::{Image, Kind as EntryKind, Origin, Tree, shown};
 use crate::store::Content;
 use builder::Builder;
+use owners::Owners;
+use std::collections::BTreeSet;
 
 /// What something is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +66,20 @@ impl Bom {
         self.components.iter().find(|component| component.id == *id)
     }
 
+    /// Returns the copyright notices of everything in it, one a line; none unless those of
+    /// every component that lies in it by itself are known.
+    pub fn copyright(&self) -> Option<String> {
+        let known = |id: &Id| self.get(id)?.copyright.as_deref();
+        let texts: Option<Vec<&str>> = self.roots.iter().map(known).collect();
+        let notices = |text: &&str| *text != traces::NO_NOTICE;
+        let lines: BTreeSet<&str> =
+            texts?.into_iter().filter(notices).flat_map(str::lines).collect();
+        Some(match lines.is_empty() {
+            true => traces::NO_NOTICE.to_owned(),
+            false => lines.into_iter().collect::<Vec<_>>().join("\n"),
+        })
+    }
+
     /// Returns the ELF files.
     pub fn executables(&self) -> impl Iterator<Item = &Component> {
         self.components
@@ -72,18 +91,20 @@ impl Bom {
 /// Describes an image.
 ///
 /// `packages` are the packages that the base's record names. Without a record they are read
-/// out of `var/lib/dpkg/status.d/` and `var/lib/dpkg/status`. The base's files are described
-/// by its packages; of the other layers every ELF file is a component of its own, and of
-/// those that were made from a recipe every other file too.
+/// out of `var/lib/dpkg/status.d/`, `var/lib/dpkg/status` and apk's database. The base's files
+/// are described by its packages; of the other layers every ELF file is a component of its
+/// own, in its package if one owns it, and so is every other file that no package owns.
 pub fn of(image: &Image, packages: &[Package]) -> Bom {
     let foreign = image.layers.iter().any(|layer| layer.origin == Origin::Foreign);
     let tree = image.tree();
     let mut builder = Builder::default();
-    if packages.is_empty() {
-        debian::from_tree(&tree, &mut builder);
-    } else {
-        debian::from_record(packages, &mut builder);
-    }
+    let owners = match packages.is_empty() {
+        true => debian::from_tree(&tree, &mut builder),
+        false => {
+            debian::from_record(packages, &mut builder);
+            Owners::default()
+        }
+    };
     for (path, node) in tree.iter().filter(|(_, node)| node.layer.origin != Origin::Base) {
         let content = match &node.entry.kind {
             EntryKind::File(content) => content,
@@ -96,25 +117,59 @@ pub fn of(image: &Image, packages: &[Package]) -> Bom {
             },
             _ => continue,
         };
-        add_file(&mut builder, path, content, node.layer.origin == Origin::Added);
+        let owner = match (owners.is_empty(), owners.of(path)) {
+            (true, _) => Owner::Unasked,
+            (false, None) => Owner::None,
+            (false, Some(package)) => Owner::Package(package),
+        };
+        add_file(&mut builder, path, content, owner);
     }
-    // Of a foreign image the files that are not ELF are in no component.
-    let completeness = if foreign { Completeness::Incomplete } else { Completeness::Complete };
+    // What could not be read of a foreign image may be anything.
+    let complete = !foreign || builder.is_without_gaps();
+    let completeness = if complete { Completeness::Complete } else { Completeness::Incomplete };
     builder.finish(completeness, !foreign)
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    /// No package manager keeps lists there.
+    Unasked,
+    /// No package has it in its list.
+    None,
+    /// This one has.
+    Package(&'a Id),
 }
 
 /// Describes one file, which is the only root, by its bytes; `path` is what it is called.
 pub fn file(path: &[u8], content: &Content) -> Bom {
     let mut builder = Builder::default();
-    add_file(&mut builder, path.strip_prefix(b"/").unwrap_or(path), content, true);
+    add_file(&mut builder, path.strip_prefix(b"/").unwrap_or(path), content, Owner::Unasked);
     builder.finish(Completeness::Complete, false)
 }
 
-fn add_file(builder: &mut Builder, path: &[u8], content: &Content, with_data: bool) {
+fn add_file(builder: &mut Builder, path: &[u8], content: &Content, owner: Owner<'_>) {
+    let unowned = |component: &mut Component| {
+        if matches!(owner, Owner::None) {
+            component.facts.insert("owner", "none".to_owned());
+        }
+    };
     match executable::examine(path, content) {
-        Some(examined) => builder.add_examined(examined),
-        None if with_data => builder.add(component::of_file(Kind::File, path, content)),
-        None => {}
+        Some(mut examined) => {
+            unowned(&mut examined.executable);
+            if let Owner::Package(package) = owner {
+                builder.owned(package, &examined.executable.id);
+            }
+            builder.add_examined(examined);
+        }
+        // Other files of packages are described by these.
+        None if matches!(owner, Owner::Package(_)) => {}
+        None => {
+            let mut file = component::of_file(Kind::File, path, content);
+            file.copyright = Banners::read(content).ok().and_then(|read| traces::copyright(&read));
+            unowned(&mut file);
+            builder.add(file);
+        }
     }
 }
 
@@ -167,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_image_lists_elf_files_only_and_is_incomplete() {
+    fn a_foreign_image_lists_every_file_and_says_what_could_not_be_read() {
         let mut link = entry("bin/other", b"");
         link.kind = EntryKind::Hardlink(b"bin/app".to_vec());
         let mut lost = entry("bin/lost", b"");
@@ -181,7 +236,7 @@ mod tests {
         let paths: Vec<_> =
             bom.executables().filter_map(|c| Some(c.file.as_ref()?.path.as_str())).collect();
         assert_eq!(paths, ["/bin/app", "/bin/other"]);
-        assert_eq!(bom.components.len(), 2);
+        assert_eq!(bom.components.len(), 3);
         assert_eq!(bom.completeness, Completeness::Incomplete);
         assert_eq!(bom.gaps.len(), 1);
         assert_eq!(bom.gaps[0].path, "/bin/lost");

@@ -50,6 +50,18 @@ impl Builder {
         }
     }
 
+    /// Tells whether everything could be read so far.
+    pub(super) fn is_without_gaps(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    /// Says that a package, which was added before, holds a file.
+    pub(super) fn owned(&mut self, package: &Id, file: &Id) {
+        if let Some(package) = self.components.get_mut(package) {
+            package.contains.insert(file.clone());
+        }
+    }
+
     /// Adds an ELF file and its parts; without the parts when they are too many.
     pub(super) fn add_examined(&mut self, examined: Examined) {
         let Examined { mut executable, parts, gaps } = examined;

@@ -6,10 +6,11 @@
 
 use super::builder::Builder;
 use super::executable::NAME;
-use super::{Archive, Completeness, Component, Evidence, Id, Kind, Source, purl};
+use super::owners::Owners;
+use super::{Archive, Completeness, Component, Evidence, Id, Kind, Source, apk, purl};
 use crate::base::Package;
 use crate::binary::ReadAt as _;
-use crate::image::tree::Node;
+use crate::image::tree::{Node, split};
 use crate::image::{Tree, shown};
 use std::collections::BTreeMap;
 
@@ -57,9 +58,15 @@ pub(super) fn from_record(packages: &[Package], builder: &mut Builder) {
     }
 }
 
-/// Adds the packages of dpkg's database in the merged tree, if there is one.
-pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) {
+/// Adds the packages of the databases in the merged tree, if there are any, and tells whose
+/// files are whose.
+pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) -> Owners {
     let system = system(tree);
+    let mut owners = Owners::default();
+    let release = (system.id.as_str(), system.release.as_str());
+    if let Some((packages, parts)) = apk::from_tree(tree, release, &mut owners, builder) {
+        add(builder, &system, packages, Evidence::ApkDatabase, parts);
+    }
     let mut packages: BTreeMap<Id, Component> = BTreeMap::new();
     let mut complete = true;
     for (path, node) in databases(tree) {
@@ -90,6 +97,16 @@ pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) {
                 Ok(stanza) => {
                     let facts = stanza.facts();
                     let component = component(&system, &facts, Evidence::DpkgStatus);
+                    for list in lists(&path, &facts) {
+                        let node = tree.file(&list).ok();
+                        let content = node.and_then(|node| node.entry.content());
+                        let Some(content) = content.filter(|content| content.len() <= FILE) else {
+                            continue;
+                        };
+                        if let Ok(list) = content.read_vec(0, FILE as usize) {
+                            owners.add_list(tree, &list, &component.id);
+                        }
+                    }
                     packages.insert(component.id.clone(), component);
                 }
                 Err(why) => {
@@ -104,8 +121,27 @@ pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) {
         (false, true) => Completeness::Complete,
         (false, false) => Completeness::Incomplete,
     };
-    if !packages.is_empty() || !system.id.is_empty() {
+    if owners.truncated {
+        builder.gap("/".to_owned(), "whose the files are", "packages own too many files");
+    }
+    if !packages.is_empty() || !system.id.is_empty() && owners.is_empty() {
         add(builder, &system, packages.into_values().collect(), Evidence::DpkgStatus, parts);
+    }
+    owners
+}
+
+/// Returns where the lists of a package's files may be, beside the database that names it.
+fn lists(database: &[u8], facts: &Facts<'_>) -> Vec<Vec<u8>> {
+    let (folder, _) = split(database);
+    let name = facts.name.as_bytes();
+    let beside = |parts: &[&[u8]]| [&[folder, b"/"][..], parts].concat().concat();
+    match folder.ends_with(b"/status.d") {
+        true => vec![beside(&[name, b".md5sums"])],
+        // Packages of several architectures have theirs in the name.
+        false => vec![
+            beside(&[b"info/", name, b".list"]),
+            beside(&[b"info/", name, b":", facts.architecture.as_bytes(), b".list"]),
+        ],
     }
 }
 

@@ -72,6 +72,9 @@ fn document(bom: &Bom, subject: &Subject) -> Document {
         root.comment = Some(format!("manifest: {} bytes", subject.size));
         root.checksums.extend(subject.sha512.as_deref().map(Checksum::sha512));
         root.licence(subject.licence.as_deref());
+        if let Some(copyright) = bom.copyright() {
+            root.copyright_text = copyright;
+        }
         packages.push(root);
         relationships.push(Relationship::new(DOCUMENT, "DESCRIBES", &root_id));
         if let Some((name, digest)) = base {

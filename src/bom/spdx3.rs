@@ -106,6 +106,7 @@ impl<'a> Writer<'a> {
         let mut image =
             self.container(id.clone(), &subject.name, &subject.digest, platform.as_ref());
         image.comment = Some(format!("manifest: {} bytes", subject.size));
+        image.copyright_text = bom.copyright();
         self.push(image);
         self.licences(&id, subject.licence.as_deref());
         let manifest = self.id("image-manifest");

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const PACKAGES: usize = 5_000;
 
 /// What a copyright field says of bytes that hold no notice (SPDX 2.3, 7.17).
-const NO_NOTICE: &str = "NONE";
+pub(super) const NO_NOTICE: &str = "NONE";
 
 /// Makes the components of libraries that were recognised by their banners.
 pub(super) fn libraries(owner: &Digest, found: &[Library]) -> Parts {

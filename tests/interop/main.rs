@@ -81,6 +81,7 @@ cases! {
     sbom:
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements
+        the_checkers_accept_the_spdx_3_document every_form_of_every_image_is_valid
         the_cyclonedx_library_accepts_the_document;
     gotar:
         go_lists_the_accepted_layers_of_the_table

@@ -67,6 +67,37 @@ target = "/usr/bin/app"
         Ok(project)
     }
 
+    /// A project that packs nothing but one static C program, and says who gives it away.
+    pub(crate) fn of_a_bare_program() -> Result<Self, Skip> {
+        let project = Self::new();
+        let cc = program("cc")?;
+        project.copy("app.c");
+        succeed(
+            command(cc)
+                .args(["-static-pie", "-O2", "-s", "-o", "app", "app.c"])
+                .current_dir(project.path("")),
+        );
+        project.write(
+            "bare.karat.toml",
+            r#"
+[image]
+name = "bare"
+base = "scratch"
+platforms = ["host"]
+
+[image.annotations]
+"org.opencontainers.image.vendor" = "Interop"
+"org.opencontainers.image.url" = "https://interop.example/"
+"org.opencontainers.image.licenses" = "Apache-2.0"
+
+[[binary]]
+source = "app"
+path = "/usr/bin/app"
+"#,
+        );
+        Ok(project)
+    }
+
     /// A project that packs a Go program for two platforms.
     pub(crate) fn of_a_go_program() -> Result<Self, Skip> {
         // One at a time: the second takes from Go's cache what the first has compiled.
