@@ -17,12 +17,14 @@ mod golang;
 pub mod licence;
 mod owners;
 pub mod purl;
+mod sidecar;
 pub mod spdx23;
 pub mod spdx3;
 mod subject;
 mod traces;
 
 pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, Source, sha512};
+pub use sidecar::Sidecar;
 pub use subject::{About, Subject};
 
 use crate::base::Package;
@@ -95,11 +97,34 @@ impl Bom {
 /// are described by its packages; of the other layers every ELF file is a component of its
 /// own, in its package if one owns it, and so is every other file that no package owns.
 pub fn of(image: &Image, packages: &[Package]) -> Bom {
+    describe(image, packages, Detail::All)
+}
+
+/// Describes an image as [`of`] does, with documents that came with its executables.
+pub fn with_sidecars(image: &Image, packages: &[Package], sidecars: &[Sidecar]) -> Bom {
+    collect(image, packages, sidecars, Detail::All)
+}
+
+/// How much of the bytes is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Lists, notes and databases: what names packages.
+    Lists,
+    /// Everything: further hashes, banners and notices, files that are in no package.
+    All,
+}
+
+/// Describes an image as [`of`] does, in this detail.
+pub fn describe(image: &Image, packages: &[Package], detail: Detail) -> Bom {
+    collect(image, packages, &[], detail)
+}
+
+fn collect(image: &Image, packages: &[Package], sidecars: &[Sidecar], detail: Detail) -> Bom {
     let foreign = image.layers.iter().any(|layer| layer.origin == Origin::Foreign);
     let tree = image.tree();
     let mut builder = Builder::default();
     let owners = match packages.is_empty() {
-        true => debian::from_tree(&tree, &mut builder),
+        true => debian::from_tree(&tree, detail, &mut builder),
         false => {
             debian::from_record(packages, &mut builder);
             Owners::default()
@@ -122,10 +147,13 @@ pub fn of(image: &Image, packages: &[Package]) -> Bom {
             (false, None) => Owner::None,
             (false, Some(package)) => Owner::Package(package),
         };
-        add_file(&mut builder, path, content, owner);
+        add_file(&mut builder, path, content, owner, detail);
+    }
+    for sidecar in sidecars {
+        sidecar.merge(&mut builder);
     }
     // What could not be read of a foreign image may be anything.
-    let complete = !foreign || builder.is_without_gaps();
+    let complete = !foreign || detail == Detail::All && builder.is_without_gaps();
     let completeness = if complete { Completeness::Complete } else { Completeness::Incomplete };
     builder.finish(completeness, !foreign)
 }
@@ -142,19 +170,31 @@ enum Owner<'a> {
 }
 
 /// Describes one file, which is the only root, by its bytes; `path` is what it is called.
-pub fn file(path: &[u8], content: &Content) -> Bom {
+pub fn file(path: &[u8], content: &Content, detail: Detail) -> Bom {
     let mut builder = Builder::default();
-    add_file(&mut builder, path.strip_prefix(b"/").unwrap_or(path), content, Owner::Unasked);
+    add_file(
+        &mut builder,
+        path.strip_prefix(b"/").unwrap_or(path),
+        content,
+        Owner::Unasked,
+        detail,
+    );
     builder.finish(Completeness::Complete, false)
 }
 
-fn add_file(builder: &mut Builder, path: &[u8], content: &Content, owner: Owner<'_>) {
+fn add_file(
+    builder: &mut Builder,
+    path: &[u8],
+    content: &Content,
+    owner: Owner<'_>,
+    detail: Detail,
+) {
     let unowned = |component: &mut Component| {
         if matches!(owner, Owner::None) {
             component.facts.insert("owner", "none".to_owned());
         }
     };
-    match executable::examine(path, content) {
+    match executable::examine(path, content, detail) {
         Some(mut examined) => {
             unowned(&mut examined.executable);
             if let Owner::Package(package) = owner {
@@ -165,8 +205,11 @@ fn add_file(builder: &mut Builder, path: &[u8], content: &Content, owner: Owner<
         // Other files of packages are described by these.
         None if matches!(owner, Owner::Package(_)) => {}
         None => {
-            let mut file = component::of_file(Kind::File, path, content);
-            file.copyright = Banners::read(content).ok().and_then(|read| traces::copyright(&read));
+            let mut file = component::of_file(Kind::File, path, content, detail);
+            if detail == Detail::All {
+                let banners = Banners::read(content).ok();
+                file.copyright = banners.and_then(|banners| traces::copyright(&banners));
+            }
             unowned(&mut file);
             builder.add(file);
         }
@@ -245,7 +288,7 @@ mod tests {
     #[test]
     fn one_file_is_never_an_empty_bill() {
         let content = testing::content(b"no executable at all");
-        let bom = file(b"/tmp/notes.txt", &content);
+        let bom = file(b"/tmp/notes.txt", &content, Detail::All);
         assert_eq!(bom.roots.len(), 1);
         assert_eq!(bom.components[0].kind, Kind::File);
         assert_eq!(bom.components[0].file.as_ref().unwrap().sha256, content.sha256());

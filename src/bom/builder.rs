@@ -1,8 +1,9 @@
 //! Collects components and keeps the bill within bounds, whatever the files claim.
 
 use super::executable::Examined;
-use super::{Bom, Completeness, Component, Gap, Id};
+use super::{Bom, Completeness, Component, Gap, Id, Kind};
 use crate::finding::escape;
+use crate::oci::Digest;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,34 @@ impl Builder {
     /// Tells whether everything could be read so far.
     pub(super) fn is_without_gaps(&self) -> bool {
         self.gaps.is_empty()
+    }
+
+    /// Returns the ELF file of a hash.
+    pub(super) fn executable(&self, sha256: &Digest) -> Option<Id> {
+        let is = |one: &&Component| {
+            let elf = matches!(one.kind, Kind::Executable | Kind::Library);
+            elf && one.file.as_ref().is_some_and(|file| file.sha256 == *sha256)
+        };
+        self.components.values().find(is).map(|one| one.id.clone())
+    }
+
+    /// Returns a component.
+    pub(super) fn get_mut(&mut self, id: &Id) -> Option<&mut Component> {
+        self.components.get_mut(id)
+    }
+
+    /// Returns everything that a component leads to.
+    pub(super) fn below(&self, id: &Id) -> BTreeSet<Id> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![id];
+        while let Some(one) = next.pop().and_then(|id| self.components.get(id)) {
+            for part in one.contains.iter().chain(&one.depends_on) {
+                if part != id && found.insert(part.clone()) {
+                    next.push(part);
+                }
+            }
+        }
+        found
     }
 
     /// Says that a package, which was added before, holds a file.
@@ -115,11 +144,15 @@ impl Builder {
 mod tests {
     use super::*;
     use crate::bom::testing::content;
-    use crate::bom::{Evidence, Kind, component};
+    use crate::bom::{Detail, Evidence, component};
 
     fn examined(path: &str, parts: usize, text: usize) -> Examined {
-        let mut executable =
-            component::of_file(Kind::Executable, path.as_bytes(), &content(path.as_bytes()));
+        let mut executable = component::of_file(
+            Kind::Executable,
+            path.as_bytes(),
+            &content(path.as_bytes()),
+            Detail::All,
+        );
         executable.parts = Completeness::Complete;
         let part = |index: usize| {
             let name = format!("{path}-{index}{}", "x".repeat(text));

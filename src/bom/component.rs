@@ -1,5 +1,6 @@
 //! Components: the things that something is made of, and how they hang together.
 
+use super::Detail;
 use crate::binary::ReadAt;
 use crate::binary::language::Language;
 use crate::image::{shown, tree};
@@ -79,6 +80,8 @@ pub enum Kind {
     GoPackage,
     /// A library in another language that is linked in.
     NativeLibrary,
+    /// A part that only a document names that came with the file.
+    ToldLibrary,
 }
 
 impl Kind {
@@ -100,6 +103,7 @@ impl Kind {
             Self::NotedPackage => "noted-package",
             Self::GoPackage => "go-package",
             Self::NativeLibrary => "native-library",
+            Self::ToldLibrary => "told-library",
         }
     }
 }
@@ -286,12 +290,12 @@ impl Component {
 }
 
 /// Makes the component of a file at a relative path.
-pub(super) fn of_file(kind: Kind, path: &[u8], content: &Content) -> Component {
+pub(super) fn of_file(kind: Kind, path: &[u8], content: &Content, detail: Detail) -> Component {
     let name = String::from_utf8_lossy(tree::split(path).1).into_owned();
     let sha256 = content.sha256();
     let id = Id::of(kind, &name, &[path, sha256.bytes()]);
     let mut component = Component::new(id, kind, &name, Evidence::Content);
-    let sha512 = sha512(content).ok();
+    let sha512 = if detail == Detail::All { sha512(content).ok() } else { None };
     component.file = Some(File { path: shown(path), sha256, sha512, size: content.len() });
     component
 }

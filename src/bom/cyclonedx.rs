@@ -375,7 +375,8 @@ mod tests {
     fn a_file_is_its_own_subject() {
         let bytes = go_binary("");
         let subject = Subject { about: About::File, digest: Digest::of(&bytes), ..subject() };
-        let document = to_value(&bom::file(b"bin/app", &content(&bytes)), &subject);
+        let document =
+            to_value(&bom::file(b"bin/app", &content(&bytes), bom::Detail::All), &subject);
         assert_eq!(document["metadata"]["component"]["type"], "application");
         assert_eq!(
             document["metadata"]["component"]["hashes"][0]["content"],

@@ -7,7 +7,7 @@
 use super::builder::Builder;
 use super::executable::NAME;
 use super::owners::Owners;
-use super::{Archive, Completeness, Component, Evidence, Id, Kind, Source, apk, purl};
+use super::{Archive, Completeness, Component, Detail, Evidence, Id, Kind, Source, apk, purl};
 use crate::base::Package;
 use crate::binary::ReadAt as _;
 use crate::image::tree::{Node, split};
@@ -60,7 +60,7 @@ pub(super) fn from_record(packages: &[Package], builder: &mut Builder) {
 
 /// Adds the packages of the databases in the merged tree, if there are any, and tells whose
 /// files are whose.
-pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) -> Owners {
+pub(super) fn from_tree(tree: &Tree<'_>, detail: Detail, builder: &mut Builder) -> Owners {
     let system = system(tree);
     let mut owners = Owners::default();
     let release = (system.id.as_str(), system.release.as_str());
@@ -97,7 +97,9 @@ pub(super) fn from_tree(tree: &Tree<'_>, builder: &mut Builder) -> Owners {
                 Ok(stanza) => {
                     let facts = stanza.facts();
                     let component = component(&system, &facts, Evidence::DpkgStatus);
-                    for list in lists(&path, &facts) {
+                    // Whose the files are takes as long to read as the packages.
+                    let lists = lists(&path, &facts);
+                    for list in lists.into_iter().filter(|_| detail == Detail::All) {
                         let node = tree.file(&list).ok();
                         let content = node.and_then(|node| node.entry.content());
                         let Some(content) = content.filter(|content| content.len() <= FILE) else {

@@ -1,6 +1,8 @@
 //! What one ELF file says of itself: the component of the file and of its parts.
 
-use super::{Completeness, Component, Evidence, Id, Kind, cargo, component, golang, purl, traces};
+use super::{
+    Completeness, Component, Detail, Evidence, Id, Kind, cargo, component, golang, purl, traces,
+};
 use crate::binary::banner::Banners;
 use crate::binary::elf::{Linkage, View};
 use crate::binary::language::{Language, language};
@@ -61,10 +63,10 @@ impl Parts {
 }
 
 /// Reads an ELF file, recognised by its content; none when it is something else.
-pub(super) fn examine(path: &[u8], content: &Content) -> Option<Examined> {
+pub(super) fn examine(path: &[u8], content: &Content, detail: Detail) -> Option<Examined> {
     let mut magic = [0; 4];
     let floor = |kind| Examined {
-        executable: component::of_file(kind, path, content),
+        executable: component::of_file(kind, path, content, detail),
         parts: Vec::new(),
         gaps: Vec::new(),
     };
@@ -95,7 +97,9 @@ pub(super) fn examine(path: &[u8], content: &Content) -> Option<Examined> {
     }
     examined.read_lists(content, &view);
     examined.read_notes(content, &view);
-    examined.read_traces(content, &view);
+    if detail == Detail::All {
+        examined.read_traces(content, &view);
+    }
     if examined.executable.language.is_none() {
         match language(&view, content) {
             Ok(found) => examined.executable.language = Some(found),
@@ -279,7 +283,7 @@ mod tests {
     use crate::bom::{self, Bom};
 
     fn bom(bytes: &[u8]) -> Bom {
-        bom::file(b"bin/app", &content(bytes))
+        bom::file(b"bin/app", &content(bytes), Detail::All)
     }
 
     fn named<'a>(bom: &'a Bom, kind: Kind, name: &str) -> &'a Component {

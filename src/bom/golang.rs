@@ -143,7 +143,7 @@ mod tests {
     use crate::bom::{self, Bom};
 
     fn bom(modules: &str) -> Bom {
-        bom::file(b"app", &content(&go_binary(modules)))
+        bom::file(b"app", &content(&go_binary(modules)), bom::Detail::All)
     }
 
     fn named<'a>(bom: &'a Bom, name: &str) -> &'a Component {

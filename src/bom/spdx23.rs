@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn one_file_describes_itself() {
         let bytes = go_binary("");
-        let bom = bom::file(b"app", &content(&bytes));
+        let bom = bom::file(b"app", &content(&bytes), bom::Detail::All);
         let subject = Subject {
             name: "app".to_owned(),
             digest: Digest::of(&bytes),

@@ -535,7 +535,8 @@ mod tests {
     fn one_file_describes_itself() {
         let bytes = go_binary("");
         let subject = Subject { about: About::File, digest: Digest::of(&bytes), ..subject() };
-        let graph = graph(&to_bytes(&bom::file(b"app", &content(&bytes)), &subject));
+        let graph =
+            graph(&to_bytes(&bom::file(b"app", &content(&bytes), bom::Detail::All), &subject));
         let sbom = of_type(&graph, "software_Sbom")[0];
         assert!(sbom["rootElement"][0].as_str().unwrap().contains("#executable-app-"));
         assert_eq!(sbom["software_sbomType"][0], "analyzed");

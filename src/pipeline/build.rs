@@ -2,6 +2,7 @@
 //! attestations → signature → outputs.
 
 use crate::assemble::input::Project;
+use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
 use crate::attest::{self, provenance};
 use crate::base::{Base, BaseError, Shelf};
@@ -262,7 +263,7 @@ fn one(
             )
         });
         let inspected = inspect::image(&image, &rules, &Ahead::default());
-        let bom = bom::of(&image, &base.packages);
+        let bom = bom::with_sidecars(&image, &base.packages, &sidecars(&inputs));
         let packed = packing
             .join()
             .unwrap_or_else(|_| Err(AssembleError::Layer(io::Error::other("packing failed"))));
@@ -290,6 +291,18 @@ fn one(
         packages: super::packages(&bom).len(),
     };
     Ok(Platformed { account, base, documents, bom, judged })
+}
+
+/// Reads the documents that came with executables; each was bound to its file before.
+fn sidecars(inputs: &[Input]) -> Vec<bom::Sidecar> {
+    let of_role = |role: &Role| matches!(role, Role::Sbom);
+    let read = |input: &Input| {
+        let mut binaries = inputs.iter().filter(|one| matches!(one.role, Role::Binary));
+        let binary = binaries.find(|one| one.path == input.path)?.content.sha256();
+        let bytes = input.content.read_vec(0, MAX_SIDECAR as usize).ok()?;
+        bom::Sidecar::read(&bytes, binary)
+    };
+    inputs.iter().filter(|input| of_role(&input.role)).filter_map(read).collect()
 }
 
 /// Findings about the image as a whole that no file shows.

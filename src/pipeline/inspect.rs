@@ -207,7 +207,7 @@ fn judged(
     let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
     one.subject.digest = Some(digest);
     one.subject.platform = platform.map(|platform| platform.to_string());
-    one.packages = super::packages(&bom::of(image, &[]));
+    one.packages = super::packages(&bom::describe(image, &[], bom::Detail::Lists));
     one
 }
 
@@ -262,7 +262,7 @@ fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Repor
     let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     let layers = vec![layer];
     let image = Image { config: Config::default(), layers, annotations: BTreeMap::new() };
-    report.packages = super::packages(&bom::of(&image, &[]));
+    report.packages = super::packages(&bom::describe(&image, &[], bom::Detail::Lists));
     Ok(report)
 }
 
@@ -294,6 +294,6 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
     let judged = policy::judge(inspect::file(&name, &content), &[], Vec::new(), terms);
     let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     report.subject.digest = Some(content.sha256());
-    report.packages = super::packages(&bom::file(name.as_bytes(), &content));
+    report.packages = super::packages(&bom::file(name.as_bytes(), &content, bom::Detail::Lists));
     Ok(report)
 }

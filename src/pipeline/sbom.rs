@@ -161,7 +161,7 @@ fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
         .map_err(|error| InspectError::File { path: shown.clone(), error })?;
     let content = Content::whole(Arc::new(spool));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let bom = bom::file(name.as_bytes(), &content);
+    let bom = bom::file(name.as_bytes(), &content, bom::Detail::All);
     let (digest, size) = (content.sha256(), found.len());
     let mut subject = Subject::new(name, digest, size, About::File, epoch);
     subject.sha512 = bom::sha512(&content).ok();
