@@ -155,6 +155,19 @@ pub(super) const FORMS: [Form; 72] = [
     own("url-login", "a password in a web address", Opens::Login, "https://", url_login),
 ];
 
+/// Keys that their makers have published as examples, or for tests that are in the library:
+/// they open nothing. The first digits of the SHA-256 of what is found of each.
+pub(super) const PUBLISHED: [(&str, &str); 8] = [
+    ("b3571d478999b981", "age-keygen, the key of its manual"),
+    ("65370a1062a231c1", "GnuTLS, self-tests of the library"),
+    ("6d36fd846dc5a9e2", "GnuTLS, self-tests of the library"),
+    ("80669be1dcdb548c", "GnuTLS, self-tests of the library"),
+    ("c0500d8eb43b35b3", "GnuTLS, self-tests of the library"),
+    ("f325a8d88586dd86", "GnuTLS, self-tests of the library"),
+    ("f8beca4e6c327f34", "GnuTLS, self-tests of the library"),
+    ("2269e5a8097887c1", "Dovecot, test of its TLS streams"),
+];
+
 /// The fewest different characters of a token; placeholders like `xxxx` have less.
 const DIFFERENT: u32 = 8;
 
@@ -383,9 +396,9 @@ fn pem(_: &[u8], text: &[u8]) -> Option<usize> {
         return None;
     }
     let mut rest = text.get(11 + end + 5..)?;
-    let (mut body, mut headers) = (0, false);
+    let (mut body, mut headers, mut last) = (0, false, rest);
     // Lines, until something is neither.
-    for _ in 0..24 {
+    for _ in 0..64 {
         rest = line_break(rest);
         let header = [&b"Proc-Type:"[..], b"DEK-Info:", b"Version:", b"Comment:"];
         if header.iter().any(|one| rest.starts_with(one)) {
@@ -396,13 +409,14 @@ fn pem(_: &[u8], text: &[u8]) -> Option<usize> {
         }
         let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
         let length = count(rest, base64);
-        body += length;
-        if length == 0 || body >= 64 {
+        if length == 0 {
             break;
         }
+        body += length;
         rest = rest.get(length..)?;
+        last = rest;
     }
-    (body >= 64 || headers && body > 0).then_some(11 + end + 5)
+    (body >= 64 || headers && body > 0).then(|| taken(text, last))
 }
 
 fn line_break(mut text: &[u8]) -> &[u8] {
