@@ -157,7 +157,7 @@ pub(super) const FORMS: [Form; 72] = [
 
 /// Keys that their makers have published as examples, or for tests that are in the library:
 /// they open nothing. The first digits of the SHA-256 of what is found of each.
-pub(super) const PUBLISHED: [(&str, &str); 8] = [
+pub(super) const PUBLISHED: [(&str, &str); 12] = [
     ("b3571d478999b981", "age-keygen, the key of its manual"),
     ("65370a1062a231c1", "GnuTLS, self-tests of the library"),
     ("6d36fd846dc5a9e2", "GnuTLS, self-tests of the library"),
@@ -166,6 +166,10 @@ pub(super) const PUBLISHED: [(&str, &str); 8] = [
     ("f325a8d88586dd86", "GnuTLS, self-tests of the library"),
     ("f8beca4e6c327f34", "GnuTLS, self-tests of the library"),
     ("2269e5a8097887c1", "Dovecot, test of its TLS streams"),
+    ("348f40b8ca903c0a", "GnuTLS, self-tests of the library"),
+    ("e5c643c952857f23", "GnuTLS, self-tests of the library"),
+    ("377b72ebaae43d90", "GnuTLS, self-tests of the library"),
+    ("23d51a270cb07113", "GnuTLS, self-tests of the library"),
 ];
 
 /// The fewest different characters of a token; placeholders like `xxxx` have less.
