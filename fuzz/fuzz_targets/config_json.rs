@@ -33,7 +33,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             );
             let rules = Rules { platform: config.platform().known(), ..Rules::default() };
             let image = Image { config, layers: Vec::new(), annotations: BTreeMap::new() };
-            let (_, findings) = inspect::image(&image, &rules, &inspect::Ahead::default()).into_parts(&[]);
+            let (_, findings) =
+                inspect::image(&image, &rules, &inspect::Ahead::default()).into_parts(&[]);
             assert_shows(&report("image", findings).findings_text(Severity::Info));
         }
     }

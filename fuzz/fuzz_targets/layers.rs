@@ -4,7 +4,7 @@
 use karat::archive::Limits;
 use karat::finding::Severity;
 use karat::image::{Image, Origin, read};
-use karat::inspect::{self, Rules};
+use karat::inspect::{self, Ahead, Rules};
 use karat::oci::MediaType;
 use karat::oci::document::Config;
 use karat::store::SpoolRoom;
@@ -33,6 +33,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         );
         assert_eq!(path, node.entry.path);
     }
-    let (_, findings) = inspect::image(&image, &rules).into_parts(&[]);
+    let (_, findings) = inspect::image(&image, &rules, &Ahead::default()).into_parts(&[]);
     assert_shows(&report("image", findings).findings_text(Severity::Info));
 });

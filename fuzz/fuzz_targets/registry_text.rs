@@ -33,7 +33,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             }
         }
         2 => {
-            let base = Url::parse("https://reg.example:5000/v2/a/blobs/uploads/?x=1").expect("plain");
+            let base =
+                Url::parse("https://reg.example:5000/v2/a/blobs/uploads/?x=1").expect("plain");
             let Ok(url) = base.join(text) else { return };
             let shown = url.to_string();
             // What is shown is what is asked: another reader finds the same host in it.

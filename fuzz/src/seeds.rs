@@ -92,7 +92,9 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 /// Returns the seeds of a target, none for a name that is no target.
 pub fn of(target: &str) -> Seeds {
     match target {
+        "bom_file" => files(),
         "deb_package" => debs(),
+        "package_database" => databases(),
         "deb_control" => controls(),
         "in_release" => releases(),
         "tar_walk" => tars().into_iter().map(|(name, bytes)| (name, behind(0, &bytes))).collect(),
@@ -114,6 +116,34 @@ pub fn of(target: &str) -> Seeds {
 
 fn behind(mode: u8, bytes: &[u8]) -> Vec<u8> {
     [&[mode], bytes].concat()
+}
+
+/// Executables with lists, and with what names libraries, crates and secrets.
+fn files() -> Seeds {
+    let mut seeds: Seeds = elfs().into_iter().chain(go()).chain(rust()).collect();
+    let words = b"\0OpenSSL 3.5.4 30 Sep 2025\0 deflate 1.3.1 Copyright 1995-2024 Jean-loup Gailly and Mark Adler \0\
+        /registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.0/src/lib.rs\0\
+        /rustc/01f6ddf7588f42ae2d7eb0a2f21d44e8e96674cf/library\0SQLite format 3\x00\
+        2024-05-23 13:25:27 96c92aba00c8375bc32fafcdf12429c58bd8aabfcadab6683e35bbb9cdebf19e\x003.46.0\0";
+    let secrets = b"ghp_ github_pat_ xoxb-1 AccountKey= SG. eyJhbGciOiJIUzI1NiJ9.eyJ \
+        -----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4\n\nMIIabc LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t \
+        {\"auths\":{\"r\":{\"auth\": \"cm9ib3Q6aHVudGVyMg==\"}}} machine a.b login c password d \
+        https://robot:hunter2@a.b/ PuTTY-User-Key-File-3: x\nPrivate-Lines: 1";
+    seeds.push(("words", words.to_vec()));
+    seeds.push(("secrets", secrets.to_vec()));
+    seeds
+}
+
+fn databases() -> Seeds {
+    let dpkg = b"Package: a\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\nSource: b (1.0)\n\n";
+    let apk = b"P:musl\nV:1.2.5-r9\nA:x86_64\nL:MIT\no:musl\nF:usr/bin\nR:app\n\n";
+    let list = b"/.\n/usr/bin/app\nd41d8cd98f00b204e9800998ecf8427e  usr/bin/app\n";
+    let bill = br#"{"bomFormat":"CycloneDX","metadata":{"component":{"name":"app"}},"components":[{"group":"g","name":"n","version":"v1","purl":"pkg:a/b@1","licenses":[{"license":{"id":"MIT"}},{"expression":"0BSD"}],"supplier":{"name":"s"},"copyright":"c"}]}"#;
+    vec![
+        ("dpkg", crate::joined(dpkg, list)),
+        ("apk", crate::joined(apk, list)),
+        ("sidecar", crate::joined(dpkg, bill)),
+    ]
 }
 
 fn registries() -> Seeds {
@@ -513,23 +543,18 @@ fn texts() -> Seeds {
     ]
 }
 
-/// Writes an `ar` archive.
-fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut bytes = b"!<arch>\n".to_vec();
-    for (name, content) in members {
-        let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len());
-        bytes.extend_from_slice(head.as_bytes());
-        bytes.extend_from_slice(content);
-        if content.len() % 2 == 1 {
-            bytes.push(b'\n');
-        }
-    }
-    bytes
-}
-
 fn debs() -> Seeds {
-    let control = archive(&[member(b'0', b"./control", b"", "644", b"Package: aa\nVersion: 1\nArchitecture: all\n")]);
-    let data = archive(&[member(b'5', b"./etc/", b"", "755", b""), member(b'0', b"./etc/a", b"", "644", b"text")]);
+    let control = archive(&[member(
+        b'0',
+        b"./control",
+        b"",
+        "644",
+        b"Package: aa\nVersion: 1\nArchitecture: all\n",
+    )]);
+    let data = archive(&[
+        member(b'5', b"./etc/", b"", "755", b""),
+        member(b'0', b"./etc/a", b"", "644", b"text"),
+    ]);
     let zst = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory");
     let gz = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -540,7 +565,15 @@ fn debs() -> Seeds {
     vec![
         ("plain", ar(&[format, ("control.tar", &control), ("data.tar", &data)])),
         ("gzip", ar(&[format, ("control.tar.gz", &gz(&control)), ("data.tar.gz", &gz(&data))])),
-        ("zstd", ar(&[format, ("_x", b"y"), ("control.tar.zst", &zst(&control)), ("data.tar.zst", &zst(&data))])),
+        (
+            "zstd",
+            ar(&[
+                format,
+                ("_x", b"y"),
+                ("control.tar.zst", &zst(&control)),
+                ("data.tar.zst", &zst(&data)),
+            ]),
+        ),
     ]
 }
 
@@ -566,7 +599,15 @@ fn releases() -> Seeds {
     );
     vec![
         ("release", behind(0, release.as_bytes())),
-        ("keys", behind(1, include_bytes!("../../bases/keyrings/debian-archive.gpg").get(..2000).unwrap_or_default())),
+        (
+            "keys",
+            behind(
+                1,
+                include_bytes!("../../bases/keyrings/debian-archive.gpg")
+                    .get(..2000)
+                    .unwrap_or_default(),
+            ),
+        ),
         ("signed", behind(2, signed.as_bytes())),
     ]
 }

@@ -293,3 +293,16 @@ fn many_marks_end_in_bounded_findings() {
         assert_eq!(kinds(&marks), [] as [&str; 0], "{}", form.mark);
     }
 }
+
+#[test]
+fn the_page_names_every_form() {
+    let page = include_str!("../../../docs/secrets.md");
+    for form in &FORMS {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", form.id)));
+        let row = row.unwrap_or_else(|| panic!("{} is not on the page", form.id));
+        assert!(row.contains(&format!("`{}…`", form.mark)), "{}: {}", form.id, form.mark);
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    let kinds: std::collections::BTreeSet<&str> = FORMS.iter().map(|form| form.id).collect();
+    assert_eq!(rows, kinds.len());
+}
