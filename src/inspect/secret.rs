@@ -50,7 +50,11 @@ fn evidence(secret: &Secret) -> String {
     let form = secret.form();
     format!(
         "{} at byte {}: `{}…`, {} bytes, sha256 {}…",
-        form.id, secret.place, form.mark, secret.length, secret.hash
+        form.id,
+        secret.place,
+        form.mark(),
+        secret.length,
+        secret.hash
     )
 }
 

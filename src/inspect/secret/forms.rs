@@ -34,8 +34,9 @@ pub(super) struct Form {
     /// What it is, in words.
     pub(super) what: &'static str,
     pub(super) opens: Opens,
-    /// What it is found by.
-    pub(super) mark: &'static str,
+    /// What it is found by, and a bar. In a program its strings stand side by side: without
+    /// the bars karat would carry what looks like tokens, and find itself.
+    marked: &'static str,
     /// Takes the bytes before the mark, and those from the mark on; gives how long the secret
     /// is from the mark on.
     check: Check,
@@ -52,22 +53,22 @@ enum Check {
 const fn run(
     id: &'static str,
     what: &'static str,
-    mark: &'static str,
+    marked: &'static str,
     class: fn(u8) -> bool,
     least: usize,
     most: usize,
 ) -> Form {
-    Form { id, what, opens: Opens::Account, mark, check: Check::Run(class, least, most) }
+    Form { id, what, opens: Opens::Account, marked, check: Check::Run(class, least, most) }
 }
 
 const fn own(
     id: &'static str,
     what: &'static str,
     opens: Opens,
-    mark: &'static str,
+    marked: &'static str,
     check: fn(&[u8], &[u8]) -> Option<usize>,
 ) -> Form {
-    Form { id, what, opens, mark, check: Check::Own(check) }
+    Form { id, what, opens, marked, check: Check::Own(check) }
 }
 
 /// No end that matters.
@@ -75,84 +76,84 @@ const ANY: usize = 512;
 
 /// The forms. One that is longer comes before one that it begins with.
 pub(super) const FORMS: [Form; 72] = [
-    run("aws-access-key", "an AWS access key", "AKIA", base32, 16, 16),
-    run("aws-access-key", "an AWS access key", "ASIA", base32, 16, 16),
-    own("github-token", "a GitHub token", Opens::Account, "ghp_", github),
-    own("github-token", "a GitHub token", Opens::Account, "gho_", github),
-    own("github-token", "a GitHub token", Opens::Account, "ghu_", github),
-    own("github-token", "a GitHub token", Opens::Account, "ghs_", github),
-    own("github-token", "a GitHub token", Opens::Account, "ghr_", github),
-    own("github-token", "a GitHub token", Opens::Account, "github_pat_", fine_grained),
-    run("gitlab-token", "a GitLab token", "glpat-", word, 20, ANY),
-    run("gitlab-token", "a GitLab token", "gldt-", word, 20, ANY),
-    run("gitlab-token", "a GitLab token", "glrt-", word, 20, ANY),
-    run("gitlab-token", "a GitLab token", "glptt-", hex, 40, 40),
-    run("gitlab-token", "a GitLab token", "glcbt-", word, 20, ANY),
-    run("gitlab-token", "a GitLab token", "glsoat-", word, 20, ANY),
-    run("gitlab-token", "a GitLab token", "glagent-", word, 50, ANY),
-    own("slack-token", "a Slack token", Opens::Account, "xoxb-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxp-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxa-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxr-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxs-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxe-", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xoxe.xox", slack),
-    own("slack-token", "a Slack token", Opens::Account, "xapp-1-", slack_app),
+    run("aws-access-key", "an AWS access key", "AKIA|", base32, 16, 16),
+    run("aws-access-key", "an AWS access key", "ASIA|", base32, 16, 16),
+    own("github-token", "a GitHub token", Opens::Account, "ghp_|", github),
+    own("github-token", "a GitHub token", Opens::Account, "gho_|", github),
+    own("github-token", "a GitHub token", Opens::Account, "ghu_|", github),
+    own("github-token", "a GitHub token", Opens::Account, "ghs_|", github),
+    own("github-token", "a GitHub token", Opens::Account, "ghr_|", github),
+    own("github-token", "a GitHub token", Opens::Account, "github_pat_|", fine_grained),
+    run("gitlab-token", "a GitLab token", "glpat-|", word, 20, ANY),
+    run("gitlab-token", "a GitLab token", "gldt-|", word, 20, ANY),
+    run("gitlab-token", "a GitLab token", "glrt-|", word, 20, ANY),
+    run("gitlab-token", "a GitLab token", "glptt-|", hex, 40, 40),
+    run("gitlab-token", "a GitLab token", "glcbt-|", word, 20, ANY),
+    run("gitlab-token", "a GitLab token", "glsoat-|", word, 20, ANY),
+    run("gitlab-token", "a GitLab token", "glagent-|", word, 50, ANY),
+    own("slack-token", "a Slack token", Opens::Account, "xoxb-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxp-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxa-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxr-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxs-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxe-|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xoxe.xox|", slack),
+    own("slack-token", "a Slack token", Opens::Account, "xapp-1-|", slack_app),
     own(
         "slack-webhook",
         "a Slack webhook",
         Opens::Account,
-        "hooks.slack.com/services/T",
+        "hooks.slack.com/services/T|",
         slack_hook,
     ),
-    run("google-api-key", "a Google API key", "AIza", word, 35, 35),
-    run("google-oauth-secret", "a secret of a Google OAuth client", "GOCSPX-", word, 28, 28),
-    own("azure-storage-key", "an Azure storage key", Opens::Account, "AccountKey=", azure),
-    run("npm-token", "an npm token", "npm_", alnum, 36, 36),
-    run("npm-token", "an npm token", "_authToken=", npmrc, 20, ANY),
-    run("pypi-token", "a PyPI token", "pypi-AgEIcHlwaS5vcmc", word, 50, ANY),
-    run("pypi-token", "a PyPI token", "pypi-AgENdGVzdC5weXBpLm9yZw", word, 50, ANY),
-    run("rubygems-token", "a RubyGems token", "rubygems_", hex, 48, 48),
-    run("vault-token", "a Vault token", "hvs.", word, 24, ANY),
-    run("vault-token", "a Vault token", "hvb.", word, 60, ANY),
-    run("vault-token", "a Vault token", "hvr.", word, 60, ANY),
-    own("terraform-token", "a Terraform token", Opens::Account, ".atlasv1.", terraform),
-    run("pulumi-token", "a Pulumi token", "pul-", hex, 40, 40),
-    run("docker-hub-token", "a Docker Hub token", "dckr_pat_", word, 27, 27),
-    run("docker-hub-token", "a Docker Hub token", "dckr_oat_", word, 32, 32),
-    run("digitalocean-token", "a DigitalOcean token", "dop_v1_", hex, 64, 64),
-    run("digitalocean-token", "a DigitalOcean token", "doo_v1_", hex, 64, 64),
-    run("digitalocean-token", "a DigitalOcean token", "dor_v1_", hex, 64, 64),
-    run("stripe-key", "a Stripe key", "sk_live_", alnum, 24, ANY),
-    run("stripe-key", "a Stripe key", "rk_live_", alnum, 24, ANY),
-    own("sendgrid-key", "a SendGrid key", Opens::Account, "SG.", sendgrid),
-    own("openai-key", "an OpenAI key", Opens::Account, "T3BlbkFJ", openai),
-    run("anthropic-key", "an Anthropic key", "sk-ant-api03-", word, 80, ANY),
-    run("anthropic-key", "an Anthropic key", "sk-ant-admin01-", word, 80, ANY),
-    run("hugging-face-token", "a Hugging Face token", "hf_", letter, 34, 34),
-    run("databricks-token", "a Databricks token", "dapi", hex, 32, 32),
-    own("grafana-token", "a Grafana token", Opens::Account, "glsa_", grafana),
-    run("new-relic-key", "a New Relic key", "NRAK-", upper, 27, 27),
-    run("atlassian-token", "an Atlassian token", "ATATT3xFfGF0", atlassian, 150, ANY),
-    run("linear-key", "a Linear key", "lin_api_", alnum, 40, 40),
-    run("shopify-token", "a Shopify token", "shpat_", hex, 32, 32),
-    run("shopify-token", "a Shopify token", "shpss_", hex, 32, 32),
-    run("tailscale-key", "a Tailscale key", "tskey-auth-", word, 24, ANY),
-    run("tailscale-key", "a Tailscale key", "tskey-api-", word, 24, ANY),
-    run("doppler-token", "a Doppler token", "dp.pt.", alnum, 40, 44),
-    own("postman-key", "a Postman key", Opens::Account, "PMAK-", postman),
-    run("planetscale-token", "a PlanetScale token", "pscale_tkn_", word, 32, ANY),
-    run("planetscale-token", "a PlanetScale password", "pscale_pw_", word, 32, ANY),
-    run("supabase-token", "a Supabase token", "sbp_", hex, 40, 40),
-    run("jfrog-key", "a JFrog key", "AKCp", alnum, 69, 69),
-    own("json-web-token", "a JSON web token", Opens::Account, "eyJ", json_web_token),
-    run("age-key", "an age key", "AGE-SECRET-KEY-1", bech32, 58, 58),
-    own("private-key", "a private key", Opens::Key, "-----BEGIN ", pem),
-    own("private-key", "a private key in base64", Opens::Key, "LS0tLS1CRUdJTi", pem_in_base64),
-    own("putty-key", "a PuTTY private key", Opens::Key, "PuTTY-User-Key-File-", putty),
-    own("docker-login", "the password of a registry", Opens::Login, "\"auth\"", docker_auth),
-    own("netrc-login", "a password in a netrc file", Opens::Login, "machine ", netrc),
-    own("url-login", "a password in a web address", Opens::Login, "https://", url_login),
+    run("google-api-key", "a Google API key", "AIza|", word, 35, 35),
+    run("google-oauth-secret", "a secret of a Google OAuth client", "GOCSPX-|", word, 28, 28),
+    own("azure-storage-key", "an Azure storage key", Opens::Account, "AccountKey=|", azure),
+    run("npm-token", "an npm token", "npm_|", alnum, 36, 36),
+    run("npm-token", "an npm token", "_authToken=|", npmrc, 20, ANY),
+    run("pypi-token", "a PyPI token", "pypi-AgEIcHlwaS5vcmc|", word, 50, ANY),
+    run("pypi-token", "a PyPI token", "pypi-AgENdGVzdC5weXBpLm9yZw|", word, 50, ANY),
+    run("rubygems-token", "a RubyGems token", "rubygems_|", hex, 48, 48),
+    run("vault-token", "a Vault token", "hvs.|", word, 24, ANY),
+    run("vault-token", "a Vault token", "hvb.|", word, 60, ANY),
+    run("vault-token", "a Vault token", "hvr.|", word, 60, ANY),
+    own("terraform-token", "a Terraform token", Opens::Account, ".atlasv1.|", terraform),
+    run("pulumi-token", "a Pulumi token", "pul-|", hex, 40, 40),
+    run("docker-hub-token", "a Docker Hub token", "dckr_pat_|", word, 27, 27),
+    run("docker-hub-token", "a Docker Hub token", "dckr_oat_|", word, 32, 32),
+    run("digitalocean-token", "a DigitalOcean token", "dop_v1_|", hex, 64, 64),
+    run("digitalocean-token", "a DigitalOcean token", "doo_v1_|", hex, 64, 64),
+    run("digitalocean-token", "a DigitalOcean token", "dor_v1_|", hex, 64, 64),
+    run("stripe-key", "a Stripe key", "sk_live_|", alnum, 24, ANY),
+    run("stripe-key", "a Stripe key", "rk_live_|", alnum, 24, ANY),
+    own("sendgrid-key", "a SendGrid key", Opens::Account, "SG.|", sendgrid),
+    own("openai-key", "an OpenAI key", Opens::Account, "T3BlbkFJ|", openai),
+    run("anthropic-key", "an Anthropic key", "sk-ant-api03-|", word, 80, ANY),
+    run("anthropic-key", "an Anthropic key", "sk-ant-admin01-|", word, 80, ANY),
+    run("hugging-face-token", "a Hugging Face token", "hf_|", letter, 34, 34),
+    run("databricks-token", "a Databricks token", "dapi|", hex, 32, 32),
+    own("grafana-token", "a Grafana token", Opens::Account, "glsa_|", grafana),
+    run("new-relic-key", "a New Relic key", "NRAK-|", upper, 27, 27),
+    run("atlassian-token", "an Atlassian token", "ATATT3xFfGF0|", atlassian, 150, ANY),
+    run("linear-key", "a Linear key", "lin_api_|", alnum, 40, 40),
+    run("shopify-token", "a Shopify token", "shpat_|", hex, 32, 32),
+    run("shopify-token", "a Shopify token", "shpss_|", hex, 32, 32),
+    run("tailscale-key", "a Tailscale key", "tskey-auth-|", word, 24, ANY),
+    run("tailscale-key", "a Tailscale key", "tskey-api-|", word, 24, ANY),
+    run("doppler-token", "a Doppler token", "dp.pt.|", alnum, 40, 44),
+    own("postman-key", "a Postman key", Opens::Account, "PMAK-|", postman),
+    run("planetscale-token", "a PlanetScale token", "pscale_tkn_|", word, 32, ANY),
+    run("planetscale-token", "a PlanetScale password", "pscale_pw_|", word, 32, ANY),
+    run("supabase-token", "a Supabase token", "sbp_|", hex, 40, 40),
+    run("jfrog-key", "a JFrog key", "AKCp|", alnum, 69, 69),
+    own("json-web-token", "a JSON web token", Opens::Account, "eyJ|", json_web_token),
+    run("age-key", "an age key", "AGE-SECRET-KEY-1|", bech32, 58, 58),
+    own("private-key", "a private key", Opens::Key, "-----BEGIN |", pem),
+    own("private-key", "a private key in base64", Opens::Key, "LS0tLS1CRUdJTi|", pem_in_base64),
+    own("putty-key", "a PuTTY private key", Opens::Key, "PuTTY-User-Key-File-|", putty),
+    own("docker-login", "the password of a registry", Opens::Login, "\"auth\"|", docker_auth),
+    own("netrc-login", "a password in a netrc file", Opens::Login, "machine |", netrc),
+    own("url-login", "a password in a web address", Opens::Login, "https://|", url_login),
 ];
 
 /// Keys that their makers have published as examples, or for tests that are in the library:
@@ -176,6 +177,11 @@ pub(super) const PUBLISHED: [(&str, &str); 12] = [
 const DIFFERENT: u32 = 8;
 
 impl Form {
+    /// Returns what it is found by.
+    pub(super) fn mark(&self) -> &'static str {
+        self.marked.strip_suffix('|').unwrap_or(self.marked)
+    }
+
     /// Returns how long the secret is whose mark stands at `at`, from there on; none if that
     /// is no secret.
     pub(super) fn fits(&self, text: &[u8], at: usize) -> Option<usize> {
@@ -184,15 +190,15 @@ impl Form {
         let rest = rest.get(..REACH).unwrap_or(rest);
         match self.check {
             Check::Run(class, least, most) => {
-                let first = self.mark.as_bytes().first().copied().unwrap_or_default();
+                let first = self.mark().as_bytes().first().copied().unwrap_or_default();
                 if first.is_ascii_alphanumeric() && before.last().copied().is_some_and(joined) {
                     return None;
                 }
-                let tail = rest.get(self.mark.len()..)?;
+                let tail = rest.get(self.mark().len()..)?;
                 let length = tail.iter().take(ANY + 1).take_while(|c| class(**c)).count();
                 let token = tail.get(..length)?;
                 let fits = (least..=most).contains(&length) || most == ANY && length >= least;
-                (fits && is_random(token)).then_some(self.mark.len() + length)
+                (fits && is_random(token)).then_some(self.mark().len() + length)
             }
             Check::Own(check) => check(before, rest),
         }

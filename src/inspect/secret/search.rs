@@ -43,7 +43,7 @@ enum Marks {
 
 static MARKS: LazyLock<Vec<(usize, Marks)>> = LazyLock::new(|| {
     let made = |(number, forms): (usize, &[Form])| {
-        let marks = || forms.iter().map(|form| form.mark);
+        let marks = || forms.iter().map(|form| form.mark());
         let vectors = packed::Config::new().builder().extend(marks()).build();
         let marks = match vectors {
             Some(searcher) => Marks::Vectors(searcher),

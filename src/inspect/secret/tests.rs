@@ -190,8 +190,8 @@ fn every_planted_secret_is_found_and_named() {
     }
     // No form without a case.
     for form in &FORMS {
-        let has = planted.iter().any(|(kind, text)| *kind == form.id && text.contains(form.mark));
-        assert!(has, "{} by `{}` has no case", form.id, form.mark);
+        let has = planted.iter().any(|(kind, text)| *kind == form.id && text.contains(form.mark()));
+        assert!(has, "{} by `{}` has no case", form.id, form.mark());
     }
 }
 
@@ -289,8 +289,8 @@ fn many_marks_end_in_bounded_findings() {
     assert_eq!(found.len(), search::MOST);
     // Marks that lead nowhere.
     for form in &FORMS {
-        let marks = format!("{} ", form.mark).repeat(20_000);
-        assert_eq!(kinds(&marks), [] as [&str; 0], "{}", form.mark);
+        let marks = format!("{} ", form.mark()).repeat(20_000);
+        assert_eq!(kinds(&marks), [] as [&str; 0], "{}", form.mark());
     }
 }
 
@@ -300,7 +300,7 @@ fn the_page_names_every_form() {
     for form in &FORMS {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", form.id)));
         let row = row.unwrap_or_else(|| panic!("{} is not on the page", form.id));
-        assert!(row.contains(&format!("`{}…`", form.mark)), "{}: {}", form.id, form.mark);
+        assert!(row.contains(&format!("`{}…`", form.mark())), "{}: {}", form.id, form.mark());
     }
     let rows = page.lines().filter(|line| line.starts_with("| `")).count();
     let kinds: std::collections::BTreeSet<&str> = FORMS.iter().map(|form| form.id).collect();
