@@ -244,22 +244,25 @@ fn history_and_build_triggers_are_told() {
 
 /// A token of a form, which no issuer gave out. Put together here, so that this file holds none.
 fn token(prefix: &str, length: usize) -> String {
-    prefix.to_owned() + &"aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF3hI5kL7nO9qR1tU3wX5zA2cD4"[..length]
+    let characters = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF3hI5kL7nO9qR1tU3wX5zA2cD4".chars();
+    prefix.chars().chain(characters.cycle().take(length)).collect()
 }
 
 #[test]
 fn secrets_are_found_wherever_they_lie_and_never_shown() {
     let project = Project::new();
-    let key = format!("-----BEGIN {} KEY-----\n{}\n", "PRIVATE", token("MIIEvQ", 40));
+    let key = format!("-----BEGIN {} KEY-----\n{}\n", "PRIVATE", token("MIIEvQ", 80));
     let aws = "AKIA".to_owned() + "Q3ZT7WLM2XPNB4VC";
+    // The example in which GitHub describes its checksum.
+    let github = "ghp_zQWBuTSOoRi4A9spHc".to_owned() + "VY5ncnsDkxkJ0mLq17";
     let tokens = [
-        (token("ghp_", 36), "secret-token"),
-        (token("github_pat_", 57) + "abc123", "secret-token"),
+        (github, "secret-token"),
+        (token("github_pat_", 22) + &token("_", 59), "secret-token"),
         (token("glpat-", 20), "secret-token"),
-        (token("xoxb-", 40), "secret-token"),
+        (token("xoxb-4829104756-", 40), "secret-token"),
         (token("AIza", 35), "secret-token"),
         (token("npm_", 36), "secret-token"),
-        (token("pypi-AgEI", 57), "secret-token"),
+        (token("pypi-AgEIcHlwaS5vcmc", 57), "secret-token"),
         (aws, "secret-token"),
         (key, "secret-private-key"),
     ];
@@ -284,6 +287,7 @@ fn secrets_are_found_wherever_they_lie_and_never_shown() {
     }
     for harmless in [
         token("ghp_", 35),
+        token("ghp_", 36),
         token("xghp_", 36),
         format!("ghp_{}", "x".repeat(36)),
         "AKIA".to_owned() + "IOSFODNN7EXAMPLE",

@@ -240,7 +240,11 @@ fn what_the_loader_takes_from_elsewhere_is_refused() {
 #[test]
 fn attributes_mounted_folders_and_leftovers_are_told() {
     let project = Project::new();
-    let key = format!("-----BEGIN {} KEY-----\n{}\n", "PRIVATE", "MIIEvQaB3dE5gH7jK9mN1pQ3sT5vW7");
+    let key = format!(
+        "-----BEGIN {} KEY-----\n{}\n",
+        "PRIVATE",
+        "MIIEvQaB3dE5gH7jK9mN1pQ3sT5vW7".repeat(3)
+    );
     let leftover = &["leftover"][..];
     let mounted = &["file-in-mount"][..];
     for (what, members, expected) in [
@@ -276,7 +280,11 @@ fn attributes_mounted_folders_and_leftovers_are_told() {
 #[test]
 fn key_in_a_data_folder_of_a_recipe_is_refused() {
     let project = Project::small();
-    let key = format!("-----BEGIN {} KEY-----\n{}\n", "RSA PRIVATE", "MIIEvQaB3dE5gH7jK9mN1pQ3sT5");
+    let key = format!(
+        "-----BEGIN {} KEY-----\n{}\n",
+        "RSA PRIVATE",
+        "MIIEvQaB3dE5gH7jK9mN1pQ3sT5".repeat(3)
+    );
     let text =
         recipe_on("scratch", "", "app", "app") + "[[file]]\nsource = \"data\"\npath = \"/srv\"\n";
     project.write("app.karat.toml", text);

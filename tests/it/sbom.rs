@@ -50,7 +50,10 @@ fn index_is_described_as_one_and_each_platform_by_itself() {
         let one = project.done(&format!("sbom oci:two --platform linux/{architecture}"));
         assert!(one.stdout.contains(digest) && !one.stdout.contains(&index));
     }
-    project.run("sbom oci:two --as cyclonedx-1.6").exits(2).says(&["--platform", "linux/arm64"]);
+    for form in ["cyclonedx-1.6", "spdx-3.0"] {
+        let whole = project.done(&format!("sbom oci:two --as {form}"));
+        assert!(whole.stdout.contains(&index) && whole.stdout.contains("arch=arm64"), "{form}");
+    }
     project.run("sbom oci:two --platform linux/s390x").exits(2).says(&["s390x", "linux/amd64"]);
     project.run("sbom oci:one --platform linux/arm64").exits(2);
     project.done("sbom oci:one --platform linux/amd64");
