@@ -73,7 +73,8 @@ impl Bom {
 /// by its packages; of the other layers every ELF file is a component of its own, and of
 /// those that were made from a recipe every other file too.
 pub fn of(image: &Image, packages: &[Package]) -> Bom {
-    let foreign = image.layers.iter().any(|layer| layer.origin == Origin::Foreign);
+    let others = [Origin::Foreign, Origin::Upstream];
+    let foreign = image.layers.iter().any(|layer| others.contains(&layer.origin));
     let tree = image.tree();
     let mut builder = Builder::default();
     if packages.is_empty() {

@@ -138,7 +138,7 @@ pub(super) struct Check {
 }
 
 /// By which policy is judged.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Policy {
     /// The policy file; by default `karat-policy.toml` in the project's root, else the built-in policy.
     #[arg(long = "policy", value_name = "FILE")]

@@ -196,7 +196,7 @@ impl From<BaseError> for Failure {
             () if error.is_transient() => CODE_FAILED,
             () => CODE_USAGE,
         };
-        let failure = Self { code, ..Self::usage(message) };
+        let failure = Self { code, ..Self::usage(message.clone()) };
         let relock = |name: &str| {
             format!("`karat base lock {name}` writes it; review and commit the difference")
         };
@@ -232,6 +232,25 @@ impl From<BaseError> for Failure {
                 .hint("lock the base again with this karat, and review what changes"),
             BaseError::Libraries(_) => failure
                 .hint("add the packages that hold them to a `[[layer]]`, or leave out who asks for them"),
+            BaseError::Unconnected(error) => {
+                let failure = Self { code: error.code, ..Self::usage(message) };
+                match error.hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            BaseError::Registry(error) => error.into(),
+            BaseError::Stored { error, .. } if error.is_judgement() => {
+                Self { code: CODE_REJECTED, ..Self::usage(message) }
+            }
+            BaseError::Stored { error, .. } => Self { message, ..(*error).into() },
+            BaseError::Unsigned { .. } => failure.hint(
+                "nothing was written; a base is never taken unverified: ask whoever makes the image, or look at where the key or identity is from before you change it",
+            ),
+            BaseError::NoPlatform { .. } => {
+                failure.hint("take the platform out of the definition's `platforms`, or name another image")
+            }
+            BaseError::Image { ref name, .. } => failure.hint(relock(name)),
             BaseError::Assembly(AssemblyError::Entry { .. }) => {
                 failure.hint("leave the path out with an `[[exclude]]`, or take another package")
             }

@@ -322,10 +322,18 @@ fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
     if let Some(locked) = base.locked_on {
         let age = today.days_since(locked);
         if age > i64::from(most) {
-            let message = format!(
-                "the packages of the base `{}` are those of {locked}, {age} days ago",
-                base.name
-            );
+            let message = match base.origin {
+                Origin::Upstream => {
+                    format!(
+                        "the image of the base `{}` was locked on {locked}, {age} days ago",
+                        base.name
+                    )
+                }
+                _ => format!(
+                    "the packages of the base `{}` are those of {locked}, {age} days ago",
+                    base.name
+                ),
+            };
             let why = [format!("at most {most} days are allowed")];
             findings.push(Finding::new(&rules::BASE_OUTDATED, message).because(why));
         }

@@ -27,4 +27,5 @@ mod reproducible;
 mod sbom;
 mod signing;
 mod support;
+mod upstream;
 mod waivers;
