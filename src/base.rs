@@ -97,6 +97,15 @@ pub struct Package {
     pub release: String,
 }
 
+/// A base as it is recognised in an image that stands on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// The digests of its uncompressed layers, in order.
+    pub diff_ids: Vec<DiffId>,
+}
+
 /// Makes a base of what was locked for a platform, and of the layers' bytes.
 fn of_lock(
     definition: &Definition,
@@ -162,6 +171,12 @@ impl Base {
             annotations: BTreeMap::new(),
         };
         (config, Descriptor::of(MediaType::MANIFEST, &manifest.to_bytes()))
+    }
+
+    /// Returns that by which the base is recognised.
+    pub fn known(&self) -> Known {
+        let diff_ids = self.layers.iter().map(|layer| layer.diff_id).collect();
+        Known { name: self.name.clone(), diff_ids }
     }
 
     /// Returns how each layer came to be, one step a layer.

@@ -10,7 +10,7 @@ use super::lock::{self, Lock, LockedPlatform};
 use super::locking::{self, Locked};
 use super::supply::Supply;
 use super::upstream::Upstream;
-use super::{Base, builtin, of_lock};
+use super::{Base, Known, builtin, of_lock};
 use crate::image::Origin;
 use crate::oci::{Digest, Platform};
 use crate::signature::sigstore::{self, Identity, TrustedRoot};
@@ -204,6 +204,19 @@ impl<'a> Shelf<'a> {
             return Err(stale("this version of karat packs layers in another way"));
         }
         Ok((definition, lock))
+    }
+
+    /// Returns the bases whose locks can be read, one entry a platform.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known = Vec::new();
+        for name in self.names().unwrap_or_default() {
+            let Ok(lock) = self.lock(&name) else { continue };
+            known.extend(lock.platforms.iter().map(|platform| Known {
+                name: name.clone(),
+                diff_ids: platform.layers.iter().map(|layer| layer.diff_id).collect(),
+            }));
+        }
+        known
     }
 
     /// Makes sure that a local base with the name of a built-in one is that very base.

@@ -300,6 +300,10 @@ impl Upstream<'_> {
             match self.candidate(stored, referrer, &root.digest, trust) {
                 Ok(signature) => return Ok(signature),
                 Err(Refused::OtherSubject(_)) => {}
+                // What could not be read says nothing about who has signed.
+                Err(Refused::Stored(error)) if !error.is_judgement() => {
+                    return Err(self.of_stored(error));
+                }
                 Err(why) => refused.push(format!("{}: {why}", referrer.digest)),
             }
         }

@@ -273,7 +273,8 @@ fn one(
     further.extend(freshness(&base, options.policy, options.now));
     further.extend(excluded(&base));
     further.extend(untracked(options, &inputs));
-    let judged = policy::judge(inspected, &packed.diff_ids, further, terms);
+    let known = [base.known()];
+    let judged = policy::judge(inspected, &packed.diff_ids, further, &terms.knowing(&known));
     let judged =
         policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
     let documents = config::documents(&image, &packed);

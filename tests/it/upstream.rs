@@ -121,6 +121,51 @@ fn an_image_of_a_layout_is_locked_and_stood_on() {
 }
 
 #[test]
+fn findings_in_the_base_are_told_from_findings_in_what_was_added() {
+    let project = on("oci:two", SIGNER);
+    cached(&project, "base lock up").exits(0);
+    cached(&project, "build recipes/on.toml").exits(0);
+    let origins = |report: &Value| -> Vec<(String, Value)> {
+        let findings = report["images"].as_array().expect("images");
+        let findings = findings.iter().flat_map(|one| one["findings"].as_array().expect("some"));
+        let findings = findings.filter(|one| one["rule"] == "hardening");
+        findings
+            .map(|one| (one["path"].as_str().expect("a path").to_owned(), one["origin"].clone()))
+            .collect()
+    };
+    let expected: Vec<(String, Value)> = [("/usr/bin/app", "base"), ("/usr/bin/own", "added")]
+        .repeat(2)
+        .into_iter()
+        .map(|(path, origin)| (path.to_owned(), Value::from(origin)))
+        .collect();
+    assert_eq!(origins(&project.json("dist/on/report.json")), expected);
+    let page = String::from_utf8(project.read("dist/on/report.html")).expect("text");
+    assert_eq!(
+        page.matches("in the base up").count(),
+        page.matches("<code>/usr/bin/app</code>").count()
+    );
+    assert!(page.contains("in the base up"));
+    let image = "inspect oci:dist/on/image:local --exit-zero";
+    assert_eq!(
+        origins(&cached(&project, &format!("{image} --format json")).exits(0).json()),
+        expected
+    );
+    cached(&project, image).exits(0).prints(&["/usr/bin/app (linux/amd64) [in the base up]"]);
+    let log = cached(&project, &format!("{image} --format sarif")).exits(0).json();
+    let results = log["runs"][0]["results"].as_array().expect("results").clone();
+    let base: Vec<_> = results.iter().filter(|one| one["properties"]["base"] == "up").collect();
+    assert!(!base.is_empty());
+    for one in base {
+        assert_eq!(one["properties"]["origin"], "base");
+    }
+
+    // Where the base is not known, nobody says whose layer it is.
+    fs::remove_file(project.path("bases/up.lock.toml")).expect("the lock");
+    let unknown = cached(&project, &format!("{image} --format json")).exits(0).json();
+    assert!(origins(&unknown).iter().all(|(_, origin)| origin.is_null()));
+}
+
+#[test]
 fn an_image_of_a_registry_is_fetched_once_and_then_never() {
     for referrers in [true, false] {
         let (registry, project) = in_registry(Ways { referrers, ..Ways::default() }, SIGNER);
@@ -203,7 +248,7 @@ fn a_lock_that_a_hand_has_changed_is_refused() {
     let arm64 = lock_of(&project).platforms[1].clone();
     assert_eq!(arm64.platform.to_string(), "linux/arm64");
 
-    let edited = good.replacen("locked = \"20", "locked = \"19", 1);
+    let edited = good.replacen("locked = \"20", "locked = \"21", 1);
     project.write("bases/up.lock.toml", edited);
     cached(&project, "build recipes/on.toml").exits(2).says(&["changed by hand"]);
     cached(&project, "base verify up").exits(1).says(&["changed by hand"]);
