@@ -60,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Pull(args) => transfer::pull(&args, &output),
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
+        Command::Promote(args) => transfer::promote(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),

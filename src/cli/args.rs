@@ -65,6 +65,9 @@ pub(super) enum Command {
     /// after it was judged.
     #[command(after_help = EXIT_CODES)]
     Copy(Push),
+    /// Judges an image that waits in `[registry] staging`, and publishes it below `publish`.
+    #[command(after_help = EXIT_CODES)]
+    Promote(Promote),
     /// Pinned base layers: what there is, their locks, and that they can be made again.
     #[command(after_help = EXIT_CODES)]
     Base(BaseCommands),
@@ -192,6 +195,23 @@ pub(super) struct Push {
     /// Where it goes: `docker://HOST/REPO[:TAG]`.
     #[arg(value_name = "DESTINATION")]
     pub(super) destination: String,
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Promote {
+    /// The image in staging: `docker://HOST/REPO@sha256:…` or `docker://HOST/REPO:TAG`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// A tag that leads to it where it is published, set last; may be repeated. Not `latest`.
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
     #[command(flatten)]
     pub(super) signer: Signer,
     #[command(flatten)]

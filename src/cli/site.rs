@@ -35,6 +35,8 @@ pub(super) struct Stock {
 /// Connects to the registries that bases are read from, when one is.
 struct Upstream {
     registry: Option<settings::Registry>,
+    /// What may be read beside.
+    sources: settings::Mirror,
     offline: bool,
 }
 
@@ -47,6 +49,15 @@ impl Connect for Upstream {
         };
         let policy = self.registry.as_ref();
         let reference = transfer::mirrored(policy, reference);
+        let beside = match &reference {
+            Reference::Registry { host, repository, .. }
+                if self.sources.is_source(&format!("{host}/{repository}")) =>
+            {
+                policy.map(|policy| settings::Registry { allowlist_only: false, ..policy.clone() })
+            }
+            _ => None,
+        };
+        let policy = beside.as_ref().or(policy);
         let hosts = transfer::hosts(policy, &[&reference], None, &network::plain_hosts());
         let hosts = hosts.map_err(|error| refused(error.into()))?;
         let registries =
@@ -56,11 +67,12 @@ impl Connect for Upstream {
 }
 
 impl Stock {
-    /// Reads everything once. `registry` says which registries may be reached; `offline` makes
-    /// every connection fail.
+    /// Reads everything once. `registry` says which registries may be reached, `sources` which
+    /// others may be read; `offline` makes every connection fail.
     pub(super) fn read(
         root: &Path,
         registry: Option<&settings::Registry>,
+        sources: Option<&settings::Mirror>,
         offline: bool,
     ) -> Result<Self, Failure> {
         let site = site_file(root)?;
@@ -98,7 +110,11 @@ impl Stock {
                 }
             }
         }
-        let upstream = Upstream { registry: registry.cloned(), offline };
+        let upstream = Upstream {
+            registry: registry.cloned(),
+            sources: sources.cloned().unwrap_or_default(),
+            offline,
+        };
         Ok(Self { cache: Cache::new(cache_folder()), mirrors, upstream })
     }
 

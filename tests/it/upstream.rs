@@ -373,3 +373,39 @@ fn a_registry_that_fails_leaves_no_lock() {
     cached(&project, "base lock up").exits(1).says(&["does not let be reached"]);
     assert!(registry.server.lines().is_empty(), "a host that is not allowed was asked");
 }
+
+#[test]
+fn a_base_is_read_from_its_mirror() {
+    let registry = Registry::start(Ways::default());
+    let project = at(&registry, SIGNER);
+    let host = registry.host();
+    define(&project, &format!("docker://up.example/app@{}", root("two")), SIGNER);
+    let mirrors =
+        format!("mirrors = {{ \"up.example\" = \"{host}/their\" }}\nallowlist-only = true");
+    project.write("karat-policy.toml", policy(&host, &mirrors, ""));
+    cached(&project, "base lock up").exits(0);
+    let lock = String::from_utf8(project.read("bases/up.lock.toml")).expect("text");
+    assert!(!lock.contains(&host), "the lock names a mirror");
+    fs::remove_dir_all(project.outside().join("cache")).expect("the cache");
+    cached(&project, "build recipes/on.toml").exits(0);
+    assert!(registry.server.lines().iter().any(|line| line.contains("/v2/their/app/blobs/")));
+}
+
+#[test]
+fn only_who_locks_reads_from_the_sources() {
+    let (registry, project) = in_registry(Ways::default(), SIGNER);
+    let host = registry.host();
+    let closed = policy("reg.example", "allowlist-only = true", "");
+    let open = |source: &str| format!("{closed}[mirror]\nsources = [\"{source}\"]\n");
+    project.write("karat-policy.toml", open(&format!("{host}/theirs")));
+    cached(&project, "base lock up").exits(1).says(&["does not let be reached"]);
+    project.write("karat-policy.toml", open(&format!("{host}/their")));
+    cached(&project, "base lock up").exits(0);
+    let lines = registry.server.lines();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("GET")), "{lines:?}");
+    cached(&project, "build recipes/on.toml").exits(0);
+    fs::remove_dir_all(project.outside().join("cache")).expect("the cache");
+    registry.server.forget();
+    cached(&project, "build recipes/on.toml").exits(1).says(&["does not let be reached"]);
+    assert!(registry.server.lines().is_empty(), "a build has asked a source");
+}
