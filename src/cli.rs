@@ -6,6 +6,7 @@ mod base;
 mod build;
 mod check;
 mod checkout;
+mod doctor;
 mod explain;
 mod failure;
 mod inspect;
@@ -61,6 +62,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
         Command::Promote(args) => transfer::promote(&args, &output),
+        Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),

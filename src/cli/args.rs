@@ -68,6 +68,9 @@ pub(super) enum Command {
     /// Judges an image that waits in `[registry] staging`, and publishes it below `publish`.
     #[command(after_help = EXIT_CODES)]
     Promote(Promote),
+    /// Tries out what publishing will need.
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorCommands),
     /// Pinned base layers: what there is, their locks, and that they can be made again.
     #[command(after_help = EXIT_CODES)]
     Base(BaseCommands),
@@ -219,6 +222,32 @@ pub(super) struct Promote {
     /// Opens no connection.
     #[arg(long)]
     pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorCommands {
+    #[command(subcommand)]
+    pub(super) command: DoctorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DoctorCommand {
+    /// Writes a few small things to a repository, reads them back, and removes them: says what
+    /// the registry can do and what it lets be done.
+    #[command(after_help = EXIT_CODES)]
+    Registry(DoctorRegistry),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorRegistry {
+    /// The repository, `HOST/REPO`.
+    #[arg(value_name = "HOST/REPO")]
+    pub(super) place: String,
+    /// Another repository of the same host, `REPO`: tries to mount blobs from it, for which one is written to it.
+    #[arg(long, value_name = "REPO")]
+    pub(super) mount_from: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 /// Who must have signed, and by whom that is vouched for.

@@ -10,6 +10,7 @@ mod bases;
 mod build;
 mod bundles;
 mod content;
+mod doctor;
 mod gate;
 mod gate_config;
 mod gate_layers;
