@@ -14,6 +14,7 @@ mod key;
 mod network;
 mod output;
 mod policy;
+mod rebase;
 mod sbom;
 mod settings;
 mod sign;
@@ -62,6 +63,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
         Command::Promote(args) => transfer::promote(&args, &output),
+        Command::Rebase(args) => rebase::run(&args, &output),
         Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),

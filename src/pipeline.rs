@@ -3,6 +3,7 @@
 pub mod build;
 pub mod doctor;
 pub mod inspect;
+pub mod rebase;
 pub mod sbom;
 pub mod transfer;
 

@@ -68,6 +68,10 @@ pub(super) enum Command {
     /// Judges an image that waits in `[registry] staging`, and publishes it below `publish`.
     #[command(after_help = EXIT_CODES)]
     Promote(Promote),
+    /// Puts a signed image of karat's on a newer base: judged, described and signed anew, without
+    /// making its programs again.
+    #[command(after_help = EXIT_CODES)]
+    Rebase(Rebase),
     /// Tries out what publishing will need.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorCommands),
@@ -215,6 +219,36 @@ pub(super) struct Promote {
     /// A tag that leads to it where it is published, set last; may be repeated. Not `latest`.
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rebase {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The base that it is put on: one of the project's `bases/`, or a built-in one.
+    #[arg(long, value_name = "NAME")]
+    pub(super) base: String,
+    /// What the image is called, without registry, tag and digest; in a registry, by default, what
+    /// its repository is called below `publish` or `staging`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Signs the new image with this private key.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: PathBuf,
+    /// Where the new image goes: `oci:DIR[:TAG]` or `archive:FILE`; may be repeated. By default `dist/NAME/`.
+    #[arg(long, short, value_name = "REF")]
+    pub(super) output: Vec<String>,
+    /// The time that is written, in seconds since 1970; 0 by default.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
     #[command(flatten)]
     pub(super) signer: Signer,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
 use karat::pipeline::build::BuildError;
 use karat::pipeline::inspect::InspectError;
+use karat::pipeline::rebase::RebaseError;
 use karat::pipeline::sbom::SbomError;
 use karat::pipeline::transfer::TransferError;
 use karat::publish::PublishError;
@@ -457,6 +458,26 @@ impl From<TransferError> for Failure {
             TransferError::Host(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
                 .hint("with `allowlist-only`, only the hosts of `[registry]` are reached"),
             TransferError::Source(_) | TransferError::Destination(_) => Self::usage(message),
+        }
+    }
+}
+
+impl From<RebaseError> for Failure {
+    fn from(error: RebaseError) -> Self {
+        let message = error.to_string();
+        match error {
+            RebaseError::NotSigned(_) => Self { code: CODE_REJECTED, ..Self::usage(message) },
+            RebaseError::NotOurs(..) => Self::usage(message).hint(
+                "only what `karat build` has made on a base with layers is put on another; build the image again",
+            ),
+            RebaseError::Stored(error) if error.is_judgement() => {
+                Self { code: CODE_REJECTED, ..Self::usage(message) }
+            }
+            RebaseError::Stored(error) => error.into(),
+            RebaseError::Base(error) => (*error).into(),
+            RebaseError::Publish(error) => error.into(),
+            RebaseError::Profile(error) => error.into(),
+            RebaseError::Write(_) | RebaseError::Sign(_) => Self::failed(message),
         }
     }
 }

@@ -294,7 +294,12 @@ fn one(
 }
 
 /// Findings about the image as a whole that no file shows.
-fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<Finding> {
+pub(super) fn further(
+    image: &Image,
+    packed: &Packed,
+    base: &Base,
+    policy: &Policy,
+) -> Vec<Finding> {
     let mut findings = vec![super::inspect::not_scanned()];
     let added = packed.added_size(base);
     if added > policy.gate.max_size {
@@ -312,7 +317,7 @@ fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<
 }
 
 /// Findings about the age of a base: past its last day, or locked too long ago.
-fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
+pub(super) fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
     let today = now.date();
     let mut findings = Vec::new();
     if let Some(until) = base.maintained_until.filter(|until| *until < today) {
@@ -343,7 +348,7 @@ fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
 }
 
 /// Says what a base leaves out of its packages.
-fn excluded(base: &Base) -> Option<Finding> {
+pub(super) fn excluded(base: &Base) -> Option<Finding> {
     let message = format!("the base `{}` leaves out files of its packages", base.name);
     let evidence = base.excluded.iter().map(|(path, reason)| format!("{path}: {reason}"));
     let finding = Finding::new(&rules::BASE_EXCLUDES, message).because(evidence);

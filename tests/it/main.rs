@@ -21,6 +21,7 @@ mod hostile;
 mod inputs;
 mod nested;
 mod policy;
+mod rebase;
 mod registry;
 mod registry_faults;
 mod reports;
