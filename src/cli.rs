@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod inspect;
 mod key;
+mod load;
 mod network;
 mod output;
 mod policy;
@@ -64,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Copy(args) => transfer::copy(&args, &output),
         Command::Promote(args) => transfer::promote(&args, &output),
         Command::Rebase(args) => rebase::run(&args, &output),
+        Command::Load(args) => load::run(&args, &output),
         Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),

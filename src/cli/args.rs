@@ -72,6 +72,9 @@ pub(super) enum Command {
     /// making its programs again.
     #[command(after_help = EXIT_CODES)]
     Rebase(Rebase),
+    /// Brings an image into an engine on this machine, to be tried out.
+    #[command(after_help = EXIT_CODES)]
+    Load(Load),
     /// Tries out what publishing will need.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorCommands),
@@ -256,6 +259,41 @@ pub(super) struct Rebase {
     /// Opens no connection.
     #[arg(long)]
     pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Load {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The engine; by default docker, else podman, else nerdctl, whichever is installed.
+    #[arg(long, value_name = "ENGINE")]
+    pub(super) to: Option<Engine>,
+    /// What the engine calls it, `NAME:local`; by default as the repository, or the folder that the layout lies in.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The platform, of those of the image; by default that of this machine.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// `docker load`.
+    Docker,
+    /// `podman load`.
+    Podman,
+    /// containerd by `nerdctl load`.
+    Nerdctl,
+    /// containerd by `ctr images import`, in the namespace of Kubernetes.
+    Ctr,
+    /// The nodes of a cluster by `kind load image-archive`.
+    Kind,
 }
 
 #[derive(Debug, Args)]

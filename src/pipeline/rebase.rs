@@ -121,6 +121,8 @@ struct Moving {
     base: Base,
     documents: config::Documents,
     bom: Bom,
+    /// Who gives the image away, as its maker has said.
+    supplier: Option<String>,
     findings: Vec<crate::finding::Finding>,
     cleared: Option<Cleared<()>>,
 }
@@ -241,7 +243,8 @@ fn one(
         layout.write_blob(bytes).map_err(RebaseError::Write)?;
     }
     let was = descriptor.digest;
-    Ok(Moving { platform, old, was, base, documents, bom, findings, cleared })
+    let supplier = image.annotations.get("org.opencontainers.image.vendor").cloned();
+    Ok(Moving { platform, old, was, base, documents, bom, supplier, findings, cleared })
 }
 
 /// Reads a layer of the image's own.
@@ -389,6 +392,7 @@ fn attested(
     let predicate = |moved: &[Moved<'_>], was: Digest| {
         provenance::moved(options.name, was, moved, options.policy, options.epoch)
     };
+    let supplier = images.first().and_then(|image| image.supplier.as_deref());
     let whole = predicate(&moved, options.root.digest);
     let mut text = serde_json::to_vec_pretty(&whole).unwrap_or_default();
     text.push(b'\n');
@@ -402,7 +406,8 @@ fn attested(
                 (one.platform.clone(), descriptor.digest, descriptor.size)
             })
             .collect();
-        let sbom = bom::spdx23::index(options.name, &root.digest, &platforms, None, options.epoch);
+        let sbom =
+            bom::spdx23::index(options.name, &root.digest, &platforms, supplier, options.epoch);
         let value = serde_json::from_slice(&sbom).unwrap_or_default();
         papers.push(("sbom.spdx.json".to_owned(), sbom));
         if let Some(cleared) = images.first().and_then(|image| image.cleared.as_ref()) {
@@ -417,7 +422,7 @@ fn attested(
             digest: descriptor.digest,
             size: descriptor.size,
             about: bom::About::Image { platform: Some(image.platform.clone()), base },
-            supplier: None,
+            supplier: image.supplier.clone(),
             epoch: options.epoch,
         };
         let end = match index {
