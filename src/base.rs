@@ -18,6 +18,7 @@ pub mod mirror;
 mod needed;
 pub mod shelf;
 pub mod supply;
+pub mod upstream;
 
 use crate::archive::Limits;
 use crate::image::read;
@@ -44,6 +45,8 @@ pub struct Base {
     pub name: String,
     /// The digest of its manifest, as an image of its own; none for `scratch`, which has no layers.
     pub digest: Option<Digest>,
+    /// Whether its layers are made here, or those of an image of somebody else.
+    pub origin: Origin,
     /// The layers, in order.
     pub layers: Vec<StoredLayer>,
     /// The environment, `NAME=VALUE`.
@@ -94,6 +97,15 @@ pub struct Package {
     pub release: String,
 }
 
+/// A base as it is recognised in an image that stands on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// The digests of its uncompressed layers, in order.
+    pub diff_ids: Vec<DiffId>,
+}
+
 /// Makes a base of what was locked for a platform, and of the layers' bytes.
 fn of_lock(
     definition: &Definition,
@@ -117,6 +129,7 @@ fn of_lock(
     Base {
         name: definition.name.clone(),
         digest: None,
+        origin: Origin::Base,
         layers: stored.map(|(layer, bytes)| locking::stored(layer, bytes)).collect(),
         env: definition.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         packages: packages.collect(),
@@ -132,7 +145,7 @@ fn of_lock(
 }
 
 impl Base {
-    /// Returns the base as an image of its own: configuration, and manifest's descriptor.
+    /// Returns a base of packages as an image of its own: configuration, and manifest's descriptor.
     /// It is what `org.opencontainers.image.base.digest` of the images built on it names.
     pub fn manifest(&self, platform: &Platform) -> (Vec<u8>, Descriptor) {
         let config = Config {
@@ -160,6 +173,12 @@ impl Base {
         (config, Descriptor::of(MediaType::MANIFEST, &manifest.to_bytes()))
     }
 
+    /// Returns that by which the base is recognised.
+    pub fn known(&self) -> Known {
+        let diff_ids = self.layers.iter().map(|layer| layer.diff_id).collect();
+        Known { name: self.name.clone(), diff_ids }
+    }
+
     /// Returns how each layer came to be, one step a layer.
     pub fn history(&self, created: Option<&str>) -> Vec<History> {
         let step = |layer: &StoredLayer| History {
@@ -182,7 +201,7 @@ impl Base {
                 &layer.descriptor.media_type,
                 Some(layer.diff_id),
                 &Limits::default(),
-                Origin::Base,
+                self.origin,
             )
             .map_err(|error| BaseError::Layer { file: layer.file.clone(), error })
         };

@@ -120,7 +120,8 @@ pub fn describe(image: &Image, packages: &[Package], detail: Detail) -> Bom {
 }
 
 fn collect(image: &Image, packages: &[Package], sidecars: &[Sidecar], detail: Detail) -> Bom {
-    let foreign = image.layers.iter().any(|layer| layer.origin == Origin::Foreign);
+    let others = [Origin::Foreign, Origin::Upstream];
+    let foreign = image.layers.iter().any(|layer| others.contains(&layer.origin));
     let tree = image.tree();
     let mut builder = Builder::default();
     let owners = match packages.is_empty() {

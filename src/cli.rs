@@ -6,13 +6,16 @@ mod base;
 mod build;
 mod check;
 mod checkout;
+mod doctor;
 mod explain;
 mod failure;
 mod inspect;
 mod key;
+mod load;
 mod network;
 mod output;
 mod policy;
+mod rebase;
 mod sbom;
 mod settings;
 mod sign;
@@ -60,6 +63,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Pull(args) => transfer::pull(&args, &output),
         Command::Push(args) => transfer::push(&args, &output),
         Command::Copy(args) => transfer::copy(&args, &output),
+        Command::Promote(args) => transfer::promote(&args, &output),
+        Command::Rebase(args) => rebase::run(&args, &output),
+        Command::Load(args) => load::run(&args, &output),
+        Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),
         Command::Policy(args) => policy::run(&args, &output),

@@ -101,6 +101,10 @@ pub struct Finding {
     pub path: Option<String>,
     /// The layer that holds the file, by its uncompressed bytes.
     pub layer: Option<DiffId>,
+    /// Whether that layer is of the base that the image stands on; none where no base of the
+    /// project is known below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The file's content.
     pub file: Option<FileFacts>,
     /// What was found, in words.
@@ -109,6 +113,24 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// The waiver that takes the finding off the count.
     pub waiver: Option<String>,
+}
+
+/// Who has made the layer that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Whoever made the base of this name.
+    Base(String),
+    /// Whoever made the image on it.
+    Added,
+}
+
+impl Serialize for Origin {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Base(_) => "base",
+            Self::Added => "added",
+        })
+    }
 }
 
 fn as_id<S: serde::Serializer>(rule: &&'static Rule, serializer: S) -> Result<S::Ok, S::Error> {
@@ -124,6 +146,7 @@ impl Finding {
             status: Status::Open,
             path: None,
             layer: None,
+            origin: None,
             file: None,
             message: message.into(),
             evidence: Vec::new(),
@@ -143,6 +166,14 @@ impl Finding {
     pub fn because(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(evidence);
         self
+    }
+
+    /// Returns the name of the base that holds what was found.
+    pub fn base(&self) -> Option<&str> {
+        match &self.origin {
+            Some(Origin::Base(name)) => Some(name),
+            _ => None,
+        }
     }
 
     /// Orders findings for a reader: the worst first, then by path, rule and message.

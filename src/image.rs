@@ -45,8 +45,10 @@ pub struct Layer {
 /// Where a layer is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The pinned base of a recipe.
+    /// The pinned base of a recipe, made from packages.
     Base,
+    /// The pinned base of a recipe, an image that somebody else has made.
+    Upstream,
     /// Made from a recipe.
     Added,
     /// Stored bytes that nobody here has made.

@@ -58,3 +58,5 @@ pub mod http;
 pub mod image;
 
 pub mod registry;
+
+pub mod trust;

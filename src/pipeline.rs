@@ -1,7 +1,9 @@
 //! The journeys: the only place that calls several stations, one file a journey.
 
 pub mod build;
+pub mod doctor;
 pub mod inspect;
+pub mod rebase;
 pub mod sbom;
 pub mod transfer;
 

@@ -7,7 +7,8 @@
 pub mod draft;
 mod waivers;
 
-use crate::finding::{Finding, Severity, Status, rules};
+use crate::base::Known;
+use crate::finding::{Finding, Origin, Severity, Status, rules};
 use crate::inspect::Inspected;
 use crate::oci::DiffId;
 use crate::settings::{Policy, Profile, ProfileTie, RuleLevel};
@@ -42,6 +43,7 @@ pub struct Terms<'a> {
     names: &'a [String],
     occasion: Occasion,
     now: Now,
+    bases: &'a [Known],
 }
 
 /// What an image is judged for.
@@ -67,7 +69,13 @@ impl<'a> Terms<'a> {
         now: Now,
     ) -> Result<Self, ProfileTie> {
         let profile = policy.profile_for(names)?;
-        Ok(Self { policy, profile, waivers, names, occasion, now })
+        Ok(Self { policy, profile, waivers, names, occasion, now, bases: &[] })
+    }
+
+    /// Takes bases too, by which findings in layers of a base are told apart.
+    #[must_use]
+    pub fn knowing(self, bases: &'a [Known]) -> Self {
+        Self { bases, ..self }
     }
 
     /// Returns the policy.
@@ -114,6 +122,7 @@ pub fn judge<T>(
     terms: &Terms<'_>,
 ) -> Judged<T> {
     let (subject, mut findings) = inspected.into_parts(diff_ids);
+    set_origins(&mut findings, diff_ids, terms.bases);
     findings.extend(further);
     let about_levels = set_levels(&mut findings, terms);
     let about_waivers = waivers::apply(&mut findings, terms);
@@ -122,6 +131,22 @@ pub fn judge<T>(
     findings.sort_by(Finding::order);
     let rejected = rejects(&findings, terms);
     Judged { findings, cleared: (!rejected).then_some(Cleared(subject)) }
+}
+
+/// Says of findings in the layers of a known base that they are: of the longest one that the
+/// image begins with.
+fn set_origins(findings: &mut [Finding], diff_ids: &[DiffId], bases: &[Known]) {
+    let fits = |base: &&Known| !base.diff_ids.is_empty() && diff_ids.starts_with(&base.diff_ids);
+    let Some(base) = bases.iter().filter(fits).max_by_key(|base| base.diff_ids.len()) else {
+        return;
+    };
+    for finding in findings {
+        let Some(layer) = finding.layer else { continue };
+        finding.origin = Some(match base.diff_ids.contains(&layer) {
+            true => Origin::Base(base.name.clone()),
+            false => Origin::Added,
+        });
+    }
 }
 
 /// Says whether findings reject an image under the terms.

@@ -26,6 +26,9 @@ pub struct Policy {
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
+    /// What may be read from its makers.
+    #[serde(skip_serializing_if = "Mirror::is_empty")]
+    pub mirror: Mirror,
     /// Other rules for some images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<Profile>,
@@ -37,6 +40,26 @@ pub struct Policy {
 pub struct Bases {
     /// How many days old the lock of a base may be.
     pub max_age: u32,
+}
+
+/// What may be read from its makers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mirror {
+    /// The hosts and places that may be read, even where no other host is reached.
+    pub sources: Vec<String>,
+}
+
+impl Mirror {
+    /// Says whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Says whether a `HOST/REPO` is a source. Whole path segments are compared.
+    pub fn is_source(&self, place: &str) -> bool {
+        self.sources.iter().any(|source| is_below(place, source))
+    }
 }
 
 /// The single trust root: where images are published, and what may be reached for that.
@@ -251,6 +274,7 @@ impl Policy {
             waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
             bases: Bases { max_age: 90 },
             registry: None,
+            mirror: Mirror::default(),
             profile: Vec::new(),
         }
     }

@@ -6,15 +6,14 @@
 
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
-use crate::oci::{Descriptor, Digest, MediaType};
+use crate::oci::{Descriptor, Digest};
 use crate::settings::Requirement;
-use crate::signature::bundle;
-use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot};
-use serde::{Deserialize, Serialize};
+use crate::signature::sigstore::Reason;
+use crate::trust::{self, MAX_CANDIDATES, Refused};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The most referrers of one digest that are looked at.
-const MAX_CANDIDATES: usize = 100;
+pub use crate::trust::Trust;
 
 /// The outcome of a verification.
 #[derive(Debug, Serialize)]
@@ -57,60 +56,12 @@ pub struct Candidate {
     pub logged: bool,
 }
 
-/// Whose signatures count, and what vouches for certificates and logs.
-#[derive(Debug)]
-pub struct Trust {
-    /// Who must have signed.
-    pub signer: Signer,
-    /// The authorities and logs.
-    pub root: TrustedRoot,
-}
-
 impl Verification {
     /// Says whether every subject has everything that is required, and every byte is right.
     pub fn accepted(&self) -> bool {
         self.damage.is_empty()
             && self.subjects.iter().all(|subject| subject.met.values().all(|met| *met))
     }
-}
-
-/// Why a candidate does not count.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("it is about {0}")]
-    OtherSubject(Digest),
-    #[error("it has no subject")]
-    NoSubject,
-    #[error("it holds {0} layers, and a bundle is one")]
-    Layers(usize),
-    #[error("it holds a `{0}`")]
-    MediaType(MediaType),
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-    #[error("{0}")]
-    Unreadable(String),
-    #[error(transparent)]
-    Signature(#[from] Refusal),
-    #[error("it signs the bytes of the manifest, and not a statement about them")]
-    NoStatement,
-    #[error("the signed statement cannot be read: {0}")]
-    Statement(String),
-}
-
-impl Refused {
-    fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Signature(refusal) => Some(refusal.reason),
-            _ => None,
-        }
-    }
-}
-
-/// The parts of a signed statement that are judged (in-toto, Statement v1).
-#[derive(Deserialize)]
-struct Statement {
-    #[serde(rename = "predicateType")]
-    predicate_type: String,
 }
 
 /// Verifies a stored image.
@@ -204,7 +155,7 @@ fn subject(
     };
     for (referrer, manifest) in referrers {
         let judged = match manifest {
-            Ok(manifest) => candidate(stored, manifest, descriptor, trust),
+            Ok(manifest) => trust::referrer(stored, manifest, &descriptor.digest, trust),
             // One that cannot be read may be about this digest: it is shown.
             Err(unreadable) => Err(Refused::Unreadable(unreadable.clone())),
         };
@@ -240,36 +191,4 @@ fn subject(
         });
     }
     subject
-}
-
-/// A statement about a subject whose signature counts.
-struct Signed {
-    predicate_type: String,
-    certified: Option<(String, String)>,
-    logged: bool,
-}
-
-/// Judges one candidate.
-fn candidate(
-    stored: &Stored,
-    manifest: &Manifest,
-    subject: &Descriptor,
-    trust: &Trust,
-) -> Result<Signed, Refused> {
-    let about = manifest.subject.as_ref().ok_or(Refused::NoSubject)?;
-    if about.digest != subject.digest {
-        return Err(Refused::OtherSubject(about.digest));
-    }
-    let [layer] = &manifest.layers[..] else {
-        return Err(Refused::Layers(manifest.layers.len()));
-    };
-    if layer.media_type != MediaType::SIGSTORE_BUNDLE {
-        return Err(Refused::MediaType(layer.media_type.clone()));
-    }
-    let bytes = stored.document(layer, bundle::MAX_SIZE as u64)?;
-    let verified = sigstore::verify(&bytes, subject.digest.bytes(), &trust.signer, &trust.root)?;
-    let Content::Statement(statement) = verified.content else { return Err(Refused::NoStatement) };
-    let Statement { predicate_type } = serde_json::from_slice(statement.as_bytes())
-        .map_err(|error| Refused::Statement(error.to_string()))?;
-    Ok(Signed { predicate_type, certified: verified.certified, logged: verified.logged })
 }

@@ -110,6 +110,61 @@ impl Record<'_> {
     }
 }
 
+/// What kind of build a rebase is.
+pub const REBASE_TYPE: &str = "urn:karat:build-type:rebase:v1";
+
+/// One platform of an image that was put on another base.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved<'a> {
+    /// The platform.
+    pub platform: &'a Platform,
+    /// The manifest that it was.
+    pub was: Digest,
+    /// Name and digest of the base that it stood on.
+    pub old: (&'a str, Digest),
+    /// The base that it stands on now.
+    pub base: &'a Base,
+}
+
+/// Writes the predicate of an image that was put on another base: what it was, `was`, and both
+/// bases. How its own layers were made, the provenance of what it was tells.
+pub fn moved(name: &str, was: Digest, moved: &[Moved<'_>], policy: &Policy, epoch: Epoch) -> Value {
+    let mut dependencies =
+        vec![dependency("image", name, &was), dependency("policy", &policy.name, &policy.digest())];
+    for one in moved {
+        let of = |name: &str| format!("{name}?platform={}", one.platform);
+        dependencies.push(dependency("image", &of(name), &one.was));
+        dependencies.push(dependency("old-base", &of(one.old.0), &one.old.1));
+        if let Some(digest) = &one.base.digest {
+            dependencies.push(dependency("base", &of(&one.base.name), digest));
+        }
+        for package in &one.base.packages {
+            let name = format!("{}_{}_{}", package.name, package.version, package.architecture);
+            dependencies.push(dependency("base-package", &name, &package.sha256));
+        }
+    }
+    dependencies.sort_by_key(Value::to_string);
+    dependencies.dedup();
+    json!({
+        "buildDefinition": {
+            "buildType": REBASE_TYPE,
+            "externalParameters": {
+                "image": was,
+                "base": moved.first().map(|one| &one.base.name),
+                "sourceDateEpoch": epoch.seconds(),
+            },
+            "internalParameters": {
+                "platforms": moved.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
+            },
+            "resolvedDependencies": dependencies,
+        },
+        "runDetails": {
+            "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
+            "metadata": {},
+        },
+    })
+}
+
 /// Writes a resolved dependency (`ResourceDescriptor` of in-toto).
 fn dependency(kind: &str, name: &str, digest: &Digest) -> Value {
     json!({ "name": name, "digest": { "sha256": digest.hex() }, "annotations": { "kind": kind } })

@@ -1,6 +1,6 @@
 //! What a new lock changes, for people who review.
 
-use super::lock::{Lock, LockedPackage};
+use super::lock::{Lock, LockedImage, LockedPackage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -20,6 +20,17 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
     }
     if before.assembly != lock.assembly {
         let _ = writeln!(text, "assembly    {} -> {}", before.assembly, lock.assembly);
+    }
+    if let (Some(was), Some(image)) = (&before.image, &lock.image) {
+        if was.digest != image.digest {
+            let _ = writeln!(text, "image       {} -> {}", was.digest, image.digest);
+        }
+        if was.signature != image.signature {
+            let (old, new) = (signer(was), signer(image));
+            let _ = writeln!(text, "signature   {old} -> {new}");
+        }
+    } else if let Some(image) = &lock.image {
+        of_image(&mut text, image);
     }
     for suite in &lock.suites {
         let was = before.suites.iter().find(|one| one.name == suite.name);
@@ -78,8 +89,21 @@ pub fn text(old: Option<(&Lock, Option<&str>)>, new: (&Lock, &str)) -> String {
     text
 }
 
+/// Says who signed an image.
+fn signer(image: &LockedImage) -> String {
+    let by = image.signature.as_ref().map(|signature| signature.by.to_string());
+    crate::finding::escape::terminal(&by.unwrap_or_else(|| "nobody who is asked for".to_owned()))
+}
+
+fn of_image(text: &mut String, image: &LockedImage) {
+    let _ = writeln!(text, "image       {}, signed by {}", image.digest, signer(image));
+}
+
 fn first(lock: &Lock) -> String {
     let mut text = String::new();
+    if let Some(image) = &lock.image {
+        of_image(&mut text, image);
+    }
     for suite in &lock.suites {
         let _ = writeln!(
             text,

@@ -8,10 +8,13 @@ use super::debian::keyring::{KeyringError, NotSigned};
 use super::debian::release::ReleaseError;
 use super::lock::LockError;
 use super::mirror::MirrorError;
+use super::upstream::Unconnected;
 use crate::archive;
 use crate::finding::diagnostic::Diagnostics;
 use crate::image::read::LayerError;
+use crate::image::stored::StoredError;
 use crate::oci::{Digest, Platform};
+use crate::registry::RegistryError;
 use crate::time::Moment;
 use std::io;
 use std::path::PathBuf;
@@ -86,6 +89,22 @@ pub enum BaseError {
     DiffersWhole { platform: Platform, found: Digest, locked: Digest },
     #[error("the list `{file}` is not the one that the lock was written with")]
     Contents { file: String },
+    #[error(transparent)]
+    Unconnected(#[from] Unconnected),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("the image of the base `{name}`: {error}")]
+    Stored { name: String, error: Box<StoredError> },
+    #[error("the base `{name}`: {what}")]
+    Image { name: String, what: String },
+    #[error("the base `{name}`: `{reference}` has no image for {platform}")]
+    NoPlatform { name: String, reference: String, platform: Platform },
+    #[error("the base `{name}` is not signed by {signer}: the image {digest}: {why}")]
+    Unsigned { name: String, digest: Digest, signer: String, why: String },
+    #[error("the key `{path}` of the base `{name}`: {error}")]
+    Key { name: String, path: String, error: crate::signature::Error },
+    #[error("the signatures of the base `{name}` cannot be verified: {error}")]
+    TrustedRoot { name: String, error: crate::signature::sigstore::Refusal },
     #[error("failed to write a layer: {0}")]
     Write(io::Error),
 }
@@ -108,6 +127,9 @@ impl BaseError {
             | Self::Differs { .. }
             | Self::DiffersWhole { .. }
             | Self::Contents { .. }
+            | Self::Image { .. }
+            | Self::NoPlatform { .. }
+            | Self::Unsigned { .. }
             | Self::Layer { .. } => true,
             Self::Assembly(error) => {
                 !matches!(error, AssemblyError::Idle(_) | AssemblyError::NoCertificates(_))
@@ -120,7 +142,9 @@ impl BaseError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Mirror(error) => !matches!(error, MirrorError::Unknown(_)),
-            Self::File { error, .. } => error.kind() != io::ErrorKind::InvalidData,
+            Self::File { error, .. } => {
+                !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound)
+            }
             Self::Transfer { .. } | Self::Cache { .. } | Self::Write(_) => true,
             Self::Unreadable(_) | Self::Broken { .. } => true,
             _ => false,

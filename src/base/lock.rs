@@ -8,7 +8,8 @@ pub mod schema;
 use super::debian::{Version, is_package_name, is_pool_path};
 use crate::archive::gzip;
 use crate::finding::diagnostic::{Diagnostic, Diagnostics};
-use crate::oci::{DiffId, Digest, Platform, canonical};
+use crate::image::read::compression;
+use crate::oci::{DiffId, Digest, MediaType, Platform, canonical};
 use crate::strict_toml::{self, Spanned, read};
 use crate::time::{Date, Moment};
 use serde::Serialize;
@@ -20,6 +21,9 @@ const VERSION: u32 = 1;
 /// The version of the rules by which packages become layers. Any change that gives other bytes
 /// for the same packages gets a new number.
 pub const ASSEMBLY: u32 = 1;
+
+/// What stands in the place of [`assembly`] where layers are taken as they are.
+pub const AS_IT_IS: &str = "as-it-is";
 
 /// Returns what decides the bytes of layers beside definition and packages.
 pub fn assembly() -> String {
@@ -38,6 +42,9 @@ pub struct Lock {
     pub contents: Digest,
     /// The suites.
     pub suites: Vec<LockedSuite>,
+    /// The image that the layers are of; none for a base of packages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<LockedImage>,
     /// The platforms.
     pub platforms: Vec<LockedPlatform>,
 }
@@ -59,6 +66,73 @@ pub struct LockedSuite {
     pub signed_by: Vec<String>,
 }
 
+/// An image as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedImage {
+    /// The digest of its manifest, or of the index over several.
+    pub digest: Digest,
+    /// How many bytes that has.
+    pub size: u64,
+    /// What it is.
+    pub media_type: MediaType,
+    /// The day on which this digest was first locked.
+    pub locked: Date,
+    /// Who signed it; none where nobody has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<LockedSignature>,
+}
+
+/// A signature that was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedSignature {
+    /// Who signed.
+    pub by: SignedBy,
+    /// The digest of the bundle.
+    pub bundle: Digest,
+    /// How many bytes that has.
+    pub size: u64,
+}
+
+/// Who signed an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignedBy {
+    /// Whoever has the private half of the key with this fingerprint.
+    Key(String),
+    /// An identity.
+    Identity {
+        /// Who vouches for it.
+        issuer: String,
+        /// The identity.
+        identity: String,
+    },
+}
+
+impl std::fmt::Display for SignedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(fingerprint) => write!(f, "the key {fingerprint}"),
+            Self::Identity { issuer, identity } => write!(f, "{identity} of {issuer}"),
+        }
+    }
+}
+
+/// The documents of an image of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockedManifest {
+    /// How many bytes the manifest has.
+    pub size: u64,
+    /// What it is.
+    pub media_type: MediaType,
+    /// The digest of the configuration.
+    pub config: Digest,
+    /// How many bytes that has.
+    pub config_size: u64,
+}
+
 /// What was chosen for a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -67,6 +141,9 @@ pub struct LockedPlatform {
     pub platform: Platform,
     /// The digest of the manifest of the base as an image of its own.
     pub digest: Digest,
+    /// The documents of the image; none for a base of packages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<LockedManifest>,
     /// The layers, in order.
     pub layers: Vec<LockedLayer>,
     /// The packages.
@@ -82,6 +159,16 @@ pub struct LockedLayer {
     pub digest: Digest,
     pub diff_id: DiffId,
     pub size: u64,
+    /// What the stored bytes are; none for a tar that is compressed with gzip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+}
+
+impl LockedLayer {
+    /// Returns what the stored bytes are.
+    pub fn media_type(&self) -> MediaType {
+        self.media_type.clone().unwrap_or(MediaType::LAYER_GZIP)
+    }
 }
 
 /// A package.
@@ -160,9 +247,10 @@ impl Lock {
         self.platforms.iter().find(|one| one.platform == *platform)
     }
 
-    /// Returns the day of the newest suite; none when there is no suite.
+    /// Returns the day of the newest suite, or the one on which the image was locked.
     pub fn date(&self) -> Option<Date> {
-        self.suites.iter().map(|suite| suite.date).max().map(Moment::date)
+        let of_suites = self.suites.iter().map(|suite| suite.date).max().map(Moment::date);
+        of_suites.or_else(|| self.image.as_ref().map(|image| image.locked))
     }
 
     /// Writes the lock. The same lock gives the same text.
@@ -186,18 +274,31 @@ impl Lock {
                 keys.join(", ")
             );
         }
+        if let Some(image) = &self.image {
+            image.write(&mut text);
+        }
         for platform in &self.platforms {
             let _ = write!(
                 text,
                 "\n[[platform]]\nname = \"{}\"\ndigest = \"{}\"\n",
                 platform.platform, platform.digest
             );
+            if let Some(image) = &platform.image {
+                let _ = write!(
+                    text,
+                    "size = {}\nmedia-type = \"{}\"\nconfig = \"{}\"\nconfig-size = {}\n",
+                    image.size, image.media_type, image.config, image.config_size
+                );
+            }
             for layer in &platform.layers {
                 let _ = write!(
                     text,
                     "\n[[platform.layer]]\nname = \"{}\"\ndigest = \"{}\"\ndiff-id = \"{}\"\nsize = {}\n",
                     layer.name, layer.digest, layer.diff_id, layer.size
                 );
+                if let Some(media_type) = &layer.media_type {
+                    let _ = writeln!(text, "media-type = \"{media_type}\"");
+                }
             }
             for package in &platform.packages {
                 let _ = write!(
@@ -219,6 +320,26 @@ impl Lock {
     }
 }
 
+impl LockedImage {
+    fn write(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n[image]\ndigest = \"{}\"\nsize = {}\nmedia-type = \"{}\"\nlocked = \"{}\"\n",
+            self.digest, self.size, self.media_type, self.locked
+        );
+        let Some(signature) = &self.signature else { return };
+        let _ = text.write_str("\n[image.signature]\n");
+        let quoted = |value: &String| toml::Value::String(value.clone()).to_string();
+        let _ = match &signature.by {
+            SignedBy::Key(fingerprint) => writeln!(text, "key = {}", quoted(fingerprint)),
+            SignedBy::Identity { issuer, identity } => {
+                writeln!(text, "issuer = {}\nidentity = {}", quoted(issuer), quoted(identity))
+            }
+        };
+        let _ = write!(text, "bundle = \"{}\"\nsize = {}\n", signature.bundle, signature.size);
+    }
+}
+
 type Faults = Vec<Diagnostic>;
 
 fn lock(written: schema::File, faults: &mut Faults) -> Option<Lock> {
@@ -226,10 +347,19 @@ fn lock(written: schema::File, faults: &mut Faults) -> Option<Lock> {
     let contents = read(&written.contents, faults);
     let suites: Vec<_> =
         written.suite.into_iter().filter_map(|one| suite(one.value, faults)).collect();
+    let is_image = written.image.is_some();
+    let image = match written.image {
+        Some(written) => Some(image(written.value, faults)?),
+        None => None,
+    };
     let mut platforms: Vec<LockedPlatform> = Vec::new();
     for one in written.platform {
         let span = one.span;
         let Some(platform) = platform(one.value, faults) else { continue };
+        if platform.image.is_some() != is_image || is_image && !platform.packages.is_empty() {
+            let message = "a lock is of an image or of packages, and here is something of both";
+            faults.push(Diagnostic::new(span.clone(), message));
+        }
         match platforms.iter().any(|other| other.platform == platform.platform) {
             true => faults
                 .push(Diagnostic::new(span, format!("`{}` is there twice", platform.platform))),
@@ -241,6 +371,7 @@ fn lock(written: schema::File, faults: &mut Faults) -> Option<Lock> {
         assembly: written.assembly.value,
         contents: contents?,
         suites,
+        image,
         platforms,
     })
 }
@@ -284,6 +415,38 @@ fn suite(written: schema::Suite, faults: &mut Faults) -> Option<LockedSuite> {
     })
 }
 
+/// Reads the type of a manifest or an index.
+fn manifest_type(written: &Spanned<String>, faults: &mut Faults) -> MediaType {
+    let media_type = MediaType::from(written.value.clone());
+    if !media_type.is_index() && !media_type.is_manifest() {
+        let message = "this is no type of a manifest or an index";
+        faults.push(Diagnostic::new(written.span.clone(), message));
+    }
+    media_type
+}
+
+fn image(written: schema::Image, faults: &mut Faults) -> Option<LockedImage> {
+    let digest = read(&written.digest, faults);
+    let locked = read(&written.locked, faults);
+    let media_type = manifest_type(&written.media_type, faults);
+    let mut signature = None;
+    if let Some(Spanned { value: one, span }) = written.signature {
+        let by = match (one.key, one.issuer, one.identity) {
+            (Some(key), None, None) => SignedBy::Key(key),
+            (None, Some(issuer), Some(identity)) => SignedBy::Identity { issuer, identity },
+            _ => {
+                let message = "who signed is a `key`, or an `issuer` and an `identity`";
+                faults.push(Diagnostic::new(span, message));
+                return None;
+            }
+        };
+        let bundle = read(&one.bundle, faults);
+        signature = Some(LockedSignature { by, bundle: bundle?, size: one.size });
+    }
+    let size = written.size;
+    Some(LockedImage { digest: digest?, size, media_type, locked: locked?, signature })
+}
+
 fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlatform> {
     let platform: Option<Platform> = read(&written.name, faults);
     let digest = read(&written.digest, faults);
@@ -293,9 +456,34 @@ fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlat
         let name = of_form(&one.name, is_word, "name of a layer", faults);
         let digest = read(&one.digest, faults);
         let diff_id = read(&one.diff_id, faults);
+        let media_type = one.media_type.map(|written| {
+            let media_type = MediaType::from(written.value);
+            if compression(&media_type).is_none() {
+                let message = "this is no type of a layer that karat reads";
+                faults.push(Diagnostic::new(written.span, message));
+            }
+            media_type
+        });
         let Some((digest, diff_id)) = digest.zip(diff_id) else { continue };
-        layers.push(LockedLayer { name, digest, diff_id, size: one.size });
+        layers.push(LockedLayer { name, digest, diff_id, size: one.size, media_type });
     }
+    let image = match (written.size, written.media_type, written.config, written.config_size) {
+        (Some(size), Some(media_type), Some(config), Some(config_size)) => {
+            let media_type = manifest_type(&media_type, faults);
+            read(&config, faults).map(|config| LockedManifest {
+                size,
+                media_type,
+                config,
+                config_size,
+            })
+        }
+        (None, None, None, None) => None,
+        _ => {
+            let message = "`size`, `media-type`, `config` and `config-size` belong together";
+            faults.push(Diagnostic::new(written.name.span.clone(), message));
+            None
+        }
+    };
     let platform = platform?;
     let mut packages: Vec<LockedPackage> = Vec::new();
     let mut names = BTreeSet::new();
@@ -343,7 +531,7 @@ fn platform(written: schema::Platform, faults: &mut Faults) -> Option<LockedPlat
         };
         packages.push(package);
     }
-    Some(LockedPlatform { platform, digest: digest?, layers, packages })
+    Some(LockedPlatform { platform, digest: digest?, image, layers, packages })
 }
 
 /// Returns what Debian calls the architecture of a platform.

@@ -57,7 +57,7 @@ pub fn lock(
     let Some(packages) = definition.packages() else {
         return Err(BaseError::Unsupported {
             name: definition.name.clone(),
-            what: "a base of this kind has nothing to lock yet",
+            what: "a base of this kind has no packages to lock",
         });
     };
     let mut suites = Vec::new();
@@ -87,6 +87,7 @@ pub fn lock(
         let locked = LockedPlatform {
             platform: platform.clone(),
             digest: Digest::of(b""),
+            image: None,
             layers,
             packages: chosen,
         };
@@ -102,6 +103,7 @@ pub fn lock(
         assembly: lock::assembly(),
         contents: Digest::of(contents.as_bytes()),
         suites,
+        image: None,
         platforms: platforms.into_iter().map(|(locked, _)| locked).collect(),
     };
     Ok(Locked { lock, contents })
@@ -208,6 +210,7 @@ fn locked_layer((made, written): &(Made, Written)) -> LockedLayer {
         digest: written.digest,
         diff_id: written.diff_id,
         size: written.bytes.len() as u64,
+        media_type: None,
     }
 }
 

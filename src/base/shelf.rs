@@ -4,14 +4,20 @@
 //! to, a lock.
 
 use super::debian::{Keyring, keyring};
-use super::definition::{Definition, FOLDER, Kind};
+use super::definition::{Definition, FOLDER, ImageBase, Kind, Signer};
 use super::error::BaseError;
 use super::lock::{self, Lock, LockedPlatform};
 use super::locking::{self, Locked};
 use super::supply::Supply;
-use super::{Base, builtin, of_lock};
+use super::upstream::Upstream;
+use super::{Base, Known, builtin, of_lock};
+use crate::image::Origin;
 use crate::oci::{Digest, Platform};
+use crate::signature::sigstore::{self, Identity, TrustedRoot};
+use crate::signature::{PublicKey, key};
+use crate::store::SpoolRoom;
 use crate::time::Moment;
+use crate::trust::Trust;
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -190,10 +196,27 @@ impl<'a> Shelf<'a> {
         if lock.definition != definition.digest() {
             return Err(stale("the definition has changed since"));
         }
-        if lock.assembly != lock::assembly() {
+        let is_image = matches!(definition.kind, Kind::Image(_));
+        if is_image != lock.image.is_some() {
+            return Err(stale("it is of another kind"));
+        }
+        if !is_image && lock.assembly != lock::assembly() {
             return Err(stale("this version of karat packs layers in another way"));
         }
         Ok((definition, lock))
+    }
+
+    /// Returns the bases whose locks can be read, one entry a platform.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known = Vec::new();
+        for name in self.names().unwrap_or_default() {
+            let Ok(lock) = self.lock(&name) else { continue };
+            known.extend(lock.platforms.iter().map(|platform| Known {
+                name: name.clone(),
+                diff_ids: platform.layers.iter().map(|layer| layer.diff_id).collect(),
+            }));
+        }
+        known
     }
 
     /// Makes sure that a local base with the name of a built-in one is that very base.
@@ -222,7 +245,6 @@ impl<'a> Shelf<'a> {
             return Ok(());
         }
         let (definition, lock) = self.locked(name)?;
-        supported(&definition)?;
         of_platform(&definition, &lock, platform).map(|_| ())
     }
 
@@ -237,11 +259,13 @@ impl<'a> Shelf<'a> {
             return Ok(scratch());
         }
         let (definition, lock) = self.locked(name)?;
-        supported(&definition)?;
         if let Kind::Scratch = definition.kind {
             return Ok(Base { name: name.to_owned(), ..scratch() });
         }
         let locked = of_platform(&definition, &lock, platform)?;
+        if let Kind::Image(image) = &definition.kind {
+            return self.upstream(&definition, image, |upstream| upstream.resolve(&lock, locked));
+        }
         let layers = match self.stored(locked) {
             Some(layers) => layers,
             None => self.made(&definition, &lock, locked)?,
@@ -317,32 +341,90 @@ impl<'a> Shelf<'a> {
         }
     }
 
+    /// Does something with the image of a base.
+    fn upstream<T>(
+        &self,
+        definition: &Definition,
+        image: &ImageBase,
+        work: impl FnOnce(Upstream<'_>) -> Result<T, BaseError>,
+    ) -> Result<T, BaseError> {
+        let supply = self.supply.ok_or_else(|| BaseError::Unreadable(definition.name.clone()))?;
+        let trust = image.signer.as_ref().map(|signer| self.trust(&definition.name, signer));
+        let trust = trust.transpose()?;
+        work(Upstream { definition, image, supply, root: self.root, trust: trust.as_ref() })
+    }
+
+    /// Reads who must have signed an image.
+    fn trust(&self, name: &str, signer: &Signer) -> Result<Trust, BaseError> {
+        let name = || name.to_owned();
+        let signer = match signer {
+            Signer::Key(path) => {
+                let of = |error| BaseError::Key { name: name(), path: path.clone(), error };
+                sigstore::Signer::Key(PublicKey::from_pem(&self.key(path)?).map_err(of)?)
+            }
+            Signer::Identity { issuer, identity } => {
+                sigstore::Signer::Identity(Identity::exact(identity, issuer))
+            }
+        };
+        let root = TrustedRoot::public_good();
+        let root = root.map_err(|error| BaseError::TrustedRoot { name: name(), error })?;
+        Ok(Trust { signer, root })
+    }
+
+    /// Reads a key of the project.
+    fn key(&self, path: &str) -> Result<String, BaseError> {
+        let failed = |error| BaseError::File { path: PathBuf::from(path), error };
+        let whole = self.root.unwrap_or(Path::new("")).join(path);
+        // Before it is opened: opening a FIFO waits for a writer.
+        if !whole.metadata().map_err(failed)?.is_file() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is no file")));
+        }
+        let mut text = String::new();
+        let file = File::open(&whole).map_err(failed)?;
+        file.take(key::MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+        Ok(text)
+    }
+
     /// Makes the lock of a base anew; writes nothing but the cache.
     ///
     /// # Errors
-    /// As [`locking::lock`].
+    /// As [`locking::lock`]; for an image when it is not there, is not what its digest says,
+    /// is not signed as it must be, or has a layer that cannot be read in one way only.
     pub fn relock(&self, definition: &Definition, now: Moment) -> Result<Locked, BaseError> {
+        if let Kind::Image(image) = &definition.kind {
+            let before = self.lock(&definition.name).ok();
+            return self.upstream(definition, image, |upstream| {
+                upstream.lock(before.as_ref(), now.date())
+            });
+        }
         let supply = self.supply.ok_or_else(|| BaseError::Unreadable(definition.name.clone()))?;
         let keyring = match definition.packages() {
             Some(packages) => self.keyring(&packages.keyring)?,
-            None => return Err(unsupported(definition)),
+            None => return Err(unlocked(definition)),
         };
         locking::lock(definition, &keyring, supply, now, self.threads)
     }
 
-    /// Makes the layers of a locked base again from its packages, whatever is in the cache.
+    /// Makes the layers of a locked base again from its packages, whatever is in the cache; for
+    /// an image, takes them as they are and unpacks them.
     ///
     /// # Errors
-    /// As [`locking::rebuild`].
+    /// As [`locking::rebuild`]; for an image as [`Shelf::resolve`], and when a layer does not
+    /// unpack to what was locked.
     pub fn rebuild(
         &self,
         name: &str,
         platform: &Platform,
     ) -> Result<Vec<(String, Vec<u8>)>, BaseError> {
         let (definition, lock) = self.locked(name)?;
-        supported(&definition)?;
         let supply = self.supply.ok_or_else(|| BaseError::Unreadable(name.to_owned()))?;
         let locked = of_platform(&definition, &lock, platform)?;
+        if let Kind::Image(_) = definition.kind {
+            let base = self.resolve(name, platform)?;
+            base.read_layers(&SpoolRoom::default())?;
+            let layers = base.layers.into_iter();
+            return Ok(layers.map(|layer| (layer.file, layer.bytes.into_owned())).collect());
+        }
         let contents = self.contents(name, &lock);
         let built =
             locking::rebuild(&definition, locked, contents.as_deref(), supply, self.threads)?;
@@ -385,6 +467,7 @@ fn scratch() -> Base {
     Base {
         name: "scratch".to_owned(),
         digest: None,
+        origin: Origin::Base,
         layers: Vec::new(),
         env: Vec::new(),
         packages: Vec::new(),
@@ -395,22 +478,9 @@ fn scratch() -> Base {
     }
 }
 
-fn unsupported(definition: &Definition) -> BaseError {
-    let what = match &definition.kind {
-        Kind::Image(image) if image.signer.is_some() => {
-            "signers of bases are not verified by this version, and a base is not taken unverified"
-        }
-        Kind::Image(_) => "images as bases come with a later version",
-        _ => "a base of this kind has no packages and needs no lock",
-    };
+fn unlocked(definition: &Definition) -> BaseError {
+    let what = "a base of this kind has no packages and needs no lock";
     BaseError::Unsupported { name: definition.name.clone(), what }
-}
-
-fn supported(definition: &Definition) -> Result<(), BaseError> {
-    match definition.kind {
-        Kind::Image(_) => Err(unsupported(definition)),
-        _ => Ok(()),
-    }
 }
 
 fn of_platform<'l>(

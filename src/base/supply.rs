@@ -4,6 +4,7 @@ use super::debian::index::IndexError;
 use super::error::BaseError;
 use super::lock::LockedPackage;
 use super::mirror::{MirrorError, Mirrors};
+use super::upstream::Connect;
 use crate::archive::Error;
 use crate::oci::Digest;
 use crate::store::cache::{Cache, CacheError};
@@ -19,6 +20,8 @@ pub struct Supply<'a> {
     pub cache: &'a Cache,
     /// Where the rest comes from.
     pub mirrors: &'a Mirrors,
+    /// Who connects to registries, for bases that are images; none where none is read.
+    pub upstream: Option<&'a dyn Connect>,
 }
 
 impl Supply<'_> {

@@ -65,6 +65,19 @@ pub(super) enum Command {
     /// after it was judged.
     #[command(after_help = EXIT_CODES)]
     Copy(Push),
+    /// Judges an image that waits in `[registry] staging`, and publishes it below `publish`.
+    #[command(after_help = EXIT_CODES)]
+    Promote(Promote),
+    /// Puts a signed image of karat's on a newer base: judged, described and signed anew, without
+    /// making its programs again.
+    #[command(after_help = EXIT_CODES)]
+    Rebase(Rebase),
+    /// Brings an image into an engine on this machine, to be tried out.
+    #[command(after_help = EXIT_CODES)]
+    Load(Load),
+    /// Tries out what publishing will need.
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorCommands),
     /// Pinned base layers: what there is, their locks, and that they can be made again.
     #[command(after_help = EXIT_CODES)]
     Base(BaseCommands),
@@ -138,7 +151,7 @@ pub(super) struct Check {
 }
 
 /// By which policy is judged.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Policy {
     /// The policy file; by default `karat-policy.toml` in the project's root, else the built-in policy.
     #[arg(long = "policy", value_name = "FILE")]
@@ -199,6 +212,114 @@ pub(super) struct Push {
     /// Opens no connection.
     #[arg(long)]
     pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Promote {
+    /// The image in staging: `docker://HOST/REPO@sha256:…` or `docker://HOST/REPO:TAG`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// A tag that leads to it where it is published, set last; may be repeated. Not `latest`.
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rebase {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The base that it is put on: one of the project's `bases/`, or a built-in one.
+    #[arg(long, value_name = "NAME")]
+    pub(super) base: String,
+    /// What the image is called, without registry, tag and digest; in a registry, by default, what
+    /// its repository is called below `publish` or `staging`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Signs the new image with this private key.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: PathBuf,
+    /// Where the new image goes: `oci:DIR[:TAG]` or `archive:FILE`; may be repeated. By default `dist/NAME/`.
+    #[arg(long, short, value_name = "REF")]
+    pub(super) output: Vec<String>,
+    /// The time that is written, in seconds since 1970; 0 by default.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Load {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The engine; by default docker, else podman, else nerdctl, whichever is installed.
+    #[arg(long, value_name = "ENGINE")]
+    pub(super) to: Option<Engine>,
+    /// What the engine calls it, `NAME:local`; by default as the repository, or the folder that the layout lies in.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The platform, of those of the image; by default that of this machine.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// `docker load`.
+    Docker,
+    /// `podman load`.
+    Podman,
+    /// containerd by `nerdctl load`.
+    Nerdctl,
+    /// containerd by `ctr images import`, in the namespace of Kubernetes.
+    Ctr,
+    /// The nodes of a cluster by `kind load image-archive`.
+    Kind,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorCommands {
+    #[command(subcommand)]
+    pub(super) command: DoctorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DoctorCommand {
+    /// Writes a few small things to a repository, reads them back, and removes them: says what
+    /// the registry can do and what it lets be done.
+    #[command(after_help = EXIT_CODES)]
+    Registry(DoctorRegistry),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorRegistry {
+    /// The repository, `HOST/REPO`.
+    #[arg(value_name = "HOST/REPO")]
+    pub(super) place: String,
+    /// Another repository of the same host, `REPO`: tries to mount blobs from it, for which one is written to it.
+    #[arg(long, value_name = "REPO")]
+    pub(super) mount_from: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 /// Who must have signed, and by whom that is vouched for.

@@ -29,17 +29,21 @@ pub(super) fn run(args: &args::BaseCommands, output: &Output) -> Result<u8, Fail
         BaseCommand::Build(args) => args.threads.unwrap_or_else(threads),
         _ => threads(),
     };
-    let stock = Stock::read(root, offline)?;
+    let policy = match &args.command {
+        BaseCommand::Verify(args) => settings::policy(root, &args.policy)?.policy,
+        _ => settings::policy(root, &args::Policy::default())?.policy,
+    };
+    // Only who locks looks upstream.
+    let is_lock = matches!(args.command, BaseCommand::Lock(_));
+    let sources = is_lock.then_some(&policy.mirror);
+    let stock = Stock::read(root, policy.registry.as_ref(), sources, offline)?;
     let shelf = stock.shelf(root, &shown, count);
     let now = Now::new(std::time::SystemTime::now());
     match &args.command {
         BaseCommand::List => list(shelf, output),
         BaseCommand::Lock(args) => lock(args, shelf, now, output),
         BaseCommand::Build(args) => build(args, shelf, output),
-        BaseCommand::Verify(args) => {
-            let policy = settings::policy(root, &args.policy)?.policy;
-            verify(args, shelf, policy.bases.max_age, now, output)
-        }
+        BaseCommand::Verify(args) => verify(args, shelf, policy.bases.max_age, now, output),
     }
 }
 
@@ -162,9 +166,10 @@ fn each(
 fn lock(args: &args::LockBase, shelf: Shelf<'_>, now: Now, output: &Output) -> Result<u8, Failure> {
     let names = chosen(&args.names, shelf)?;
     let names: Vec<String> = if args.names.is_empty() {
-        // Only packages have anything to lock; one of another kind is no fault of who asks for all.
+        // `scratch` has nothing to lock; one of that kind is no fault of who asks for all.
         let has = |name: &String| {
-            shelf.definition(name).map_or(true, |definition| definition.packages().is_some())
+            let definition = shelf.definition(name);
+            definition.map_or(true, |definition| !matches!(definition.kind, Kind::Scratch))
         };
         names.into_iter().filter(has).collect()
     } else {
@@ -310,7 +315,8 @@ fn verify(
         let (definition, lock) = shelf.locked(name).map_err(judged)?;
         let mut faults = age(&definition, &lock, max_age, now.date());
         let local = shelf.local()?.iter().any(|one| one == name);
-        if local && definition.packages().is_some() && shelf.contents(name, &lock).is_none() {
+        let is_scratch = matches!(definition.kind, Kind::Scratch);
+        if local && !is_scratch && shelf.contents(name, &lock).is_none() {
             let file = shelf.shown(name, ".contents.txt").display().to_string();
             faults.push(format!(
                 "`{file}` is missing or is not the list that the lock was written with"
@@ -362,7 +368,9 @@ fn age(definition: &Definition, lock: &Lock, max_age: u32, today: Date) -> Vec<S
     if let Some(locked) = lock.date() {
         let days = today.days_since(locked);
         if days > i64::from(most) {
-            faults.push(format!("its packages are those of {locked}, {days} days ago, and at most {most} are allowed"));
+            faults.push(format!(
+                "it is that of {locked}, {days} days ago, and at most {most} are allowed"
+            ));
         }
     }
     faults

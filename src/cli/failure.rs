@@ -13,6 +13,7 @@ use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
 use karat::pipeline::build::BuildError;
 use karat::pipeline::inspect::InspectError;
+use karat::pipeline::rebase::RebaseError;
 use karat::pipeline::sbom::SbomError;
 use karat::pipeline::transfer::TransferError;
 use karat::publish::PublishError;
@@ -196,7 +197,7 @@ impl From<BaseError> for Failure {
             () if error.is_transient() => CODE_FAILED,
             () => CODE_USAGE,
         };
-        let failure = Self { code, ..Self::usage(message) };
+        let failure = Self { code, ..Self::usage(message.clone()) };
         let relock = |name: &str| {
             format!("`karat base lock {name}` writes it; review and commit the difference")
         };
@@ -232,6 +233,25 @@ impl From<BaseError> for Failure {
                 .hint("lock the base again with this karat, and review what changes"),
             BaseError::Libraries(_) => failure
                 .hint("add the packages that hold them to a `[[layer]]`, or leave out who asks for them"),
+            BaseError::Unconnected(error) => {
+                let failure = Self { code: error.code, ..Self::usage(message) };
+                match error.hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            BaseError::Registry(error) => error.into(),
+            BaseError::Stored { error, .. } if error.is_judgement() => {
+                Self { code: CODE_REJECTED, ..Self::usage(message) }
+            }
+            BaseError::Stored { error, .. } => Self { message, ..(*error).into() },
+            BaseError::Unsigned { .. } => failure.hint(
+                "nothing was written; a base is never taken unverified: ask whoever makes the image, or look at where the key or identity is from before you change it",
+            ),
+            BaseError::NoPlatform { .. } => {
+                failure.hint("take the platform out of the definition's `platforms`, or name another image")
+            }
+            BaseError::Image { ref name, .. } => failure.hint(relock(name)),
             BaseError::Assembly(AssemblyError::Entry { .. }) => {
                 failure.hint("leave the path out with an `[[exclude]]`, or take another package")
             }
@@ -438,6 +458,26 @@ impl From<TransferError> for Failure {
             TransferError::Host(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
                 .hint("with `allowlist-only`, only the hosts of `[registry]` are reached"),
             TransferError::Source(_) | TransferError::Destination(_) => Self::usage(message),
+        }
+    }
+}
+
+impl From<RebaseError> for Failure {
+    fn from(error: RebaseError) -> Self {
+        let message = error.to_string();
+        match error {
+            RebaseError::NotSigned(_) => Self { code: CODE_REJECTED, ..Self::usage(message) },
+            RebaseError::NotOurs(..) => Self::usage(message).hint(
+                "only what `karat build` has made on a base with layers is put on another; build the image again",
+            ),
+            RebaseError::Stored(error) if error.is_judgement() => {
+                Self { code: CODE_REJECTED, ..Self::usage(message) }
+            }
+            RebaseError::Stored(error) => error.into(),
+            RebaseError::Base(error) => (*error).into(),
+            RebaseError::Publish(error) => error.into(),
+            RebaseError::Profile(error) => error.into(),
+            RebaseError::Write(_) | RebaseError::Sign(_) => Self::failed(message),
         }
     }
 }

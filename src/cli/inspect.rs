@@ -5,6 +5,8 @@ use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure}
 use super::network;
 use super::output::Output;
 use super::settings;
+use super::site;
+use karat::base::Shelf;
 use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
 use karat::oci::Reference;
@@ -20,7 +22,10 @@ use std::time::SystemTime;
 pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> {
     let policy = settings::policy_here(&args.policy)?.policy;
     let now = Now::new(SystemTime::now());
-    let waivers = settings::waivers(settings::project(Path::new("."))?.root())?;
+    let project = settings::project(Path::new("."))?;
+    let waivers = settings::waivers(project.root())?;
+    let shown = site::from_here(project.root());
+    let bases = Shelf::reading(project.root(), &shown).known();
     let names = match &args.place {
         Some(place) if !is_hosted_repository(place) => {
             return Err(Failure::usage(format!("`--as {place}` names no repository"))
@@ -29,7 +34,7 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
         Some(place) => names_at(place),
         None => Vec::new(),
     };
-    let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?;
+    let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?.knowing(&bases);
     let mut reports = Vec::new();
     let mut codes = Vec::new();
     let mut failures = Vec::new();

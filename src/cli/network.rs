@@ -7,7 +7,7 @@ use karat::oci::Reference;
 use karat::pipeline::transfer::{self, Origin};
 use karat::registry::credentials::MAX_FILE;
 use karat::registry::{Keyring, Registries, host_of};
-use karat::settings::Policy;
+use karat::settings::{Policy, Registry};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
@@ -55,6 +55,7 @@ pub(super) fn origin(
     output: &Output,
 ) -> Result<Origin, Failure> {
     let policy = policy.registry.as_ref();
+    let reference = &mirrored(policy, reference, output);
     let hosts = transfer::hosts(policy, &[reference], None, &plain_hosts())?;
     let registries = registries(hosts, offline, &[reference])?;
     let require_digest = policy.is_some_and(|one| one.require_digest);
@@ -63,6 +64,19 @@ pub(super) fn origin(
         output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
     }
     Ok(origin)
+}
+
+/// Returns the reference under which an image is read here, and says so when it is another.
+pub(super) fn mirrored(
+    policy: Option<&Registry>,
+    reference: &Reference,
+    output: &Output,
+) -> Reference {
+    let found = transfer::mirrored(policy, reference);
+    if found != *reference {
+        output.tell(&format!("`{reference}` is read from its mirror, `{found}`"));
+    }
+    found
 }
 
 /// Makes the client of a command for any hosts. `authorities`, `HOST[:PORT]`, may have

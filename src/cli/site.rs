@@ -6,7 +6,12 @@ use super::network;
 use karat::base::Shelf;
 use karat::base::mirror::Mirrors;
 use karat::base::supply::Supply;
+use karat::base::upstream::{Connect, Unconnected};
 use karat::http::HostPolicy;
+use karat::oci::Reference;
+use karat::pipeline::transfer;
+use karat::registry::Registries;
+use karat::settings;
 use karat::site::{self, Site};
 use karat::store::cache::Cache;
 use std::env;
@@ -24,11 +29,52 @@ const APT: &str = "/etc/apt";
 pub(super) struct Stock {
     cache: Cache,
     mirrors: Mirrors,
+    upstream: Upstream,
+}
+
+/// Connects to the registries that bases are read from, when one is.
+struct Upstream {
+    registry: Option<settings::Registry>,
+    /// What may be read beside.
+    sources: settings::Mirror,
+    offline: bool,
+}
+
+impl Connect for Upstream {
+    fn connect(&self, reference: &Reference) -> Result<(Registries, Reference), Unconnected> {
+        let refused = |failure: Failure| Unconnected {
+            message: failure.message,
+            hint: failure.hint,
+            code: failure.code,
+        };
+        let policy = self.registry.as_ref();
+        let reference = transfer::mirrored(policy, reference);
+        let beside = match &reference {
+            Reference::Registry { host, repository, .. }
+                if self.sources.is_source(&format!("{host}/{repository}")) =>
+            {
+                policy.map(|policy| settings::Registry { allowlist_only: false, ..policy.clone() })
+            }
+            _ => None,
+        };
+        let policy = beside.as_ref().or(policy);
+        let hosts = transfer::hosts(policy, &[&reference], None, &network::plain_hosts());
+        let hosts = hosts.map_err(|error| refused(error.into()))?;
+        let registries =
+            network::registries(hosts, self.offline, &[&reference]).map_err(refused)?;
+        Ok((registries, reference))
+    }
 }
 
 impl Stock {
-    /// Reads everything once. `offline` makes every connection fail.
-    pub(super) fn read(root: &Path, offline: bool) -> Result<Self, Failure> {
+    /// Reads everything once. `registry` says which registries may be reached, `sources` which
+    /// others may be read; `offline` makes every connection fail.
+    pub(super) fn read(
+        root: &Path,
+        registry: Option<&settings::Registry>,
+        sources: Option<&settings::Mirror>,
+        offline: bool,
+    ) -> Result<Self, Failure> {
         let site = site_file(root)?;
         let client = network::client(HostPolicy::new(), offline, std::iter::empty())?;
         let mut mirrors = Mirrors::default();
@@ -64,7 +110,12 @@ impl Stock {
                 }
             }
         }
-        Ok(Self { cache: Cache::new(cache_folder()), mirrors })
+        let upstream = Upstream {
+            registry: registry.cloned(),
+            sources: sources.cloned().unwrap_or_default(),
+            offline,
+        };
+        Ok(Self { cache: Cache::new(cache_folder()), mirrors, upstream })
     }
 
     /// Returns the bases of a project. `shown` is its root as a user would write it.
@@ -74,7 +125,8 @@ impl Stock {
         shown: &'a Path,
         threads: NonZeroUsize,
     ) -> Shelf<'a> {
-        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors };
+        let upstream: Option<&dyn Connect> = Some(&self.upstream);
+        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors, upstream };
         Shelf::new(root, shown, supply, threads)
     }
 }

@@ -1,4 +1,4 @@
-//! `karat pull`, `karat push` and `karat copy`.
+//! `karat pull`, `karat push`, `karat copy` and `karat promote`.
 
 use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
@@ -24,13 +24,15 @@ use serde_json::json;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// What all three commands are given.
+/// What all these commands are given.
 struct Asked<'a> {
     source: Reference,
     destination: Reference,
     signer: Option<&'a args::Signer>,
     offline: bool,
     policy: Policy,
+    /// Tags beside that of the destination.
+    tags: &'a [String],
 }
 
 pub(super) fn pull(args: &args::Pull, output: &Output) -> Result<u8, Failure> {
@@ -42,7 +44,7 @@ pub(super) fn pull(args: &args::Pull, output: &Output) -> Result<u8, Failure> {
     }
     let policy = settings::policy_here(&args.policy)?.policy;
     let offline = args.offline;
-    run(&Asked { source, destination, signer: None, offline, policy }, output)
+    run(&Asked { source, destination, signer: None, offline, policy, tags: &[] }, output)
 }
 
 pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
@@ -54,14 +56,52 @@ pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let destination = remote(&args.destination)?;
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    run(&Asked { source, destination, signer, offline, policy }, output)
+    run(&Asked { source, destination, signer, offline, policy, tags: &[] }, output)
 }
 
 pub(super) fn copy(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let (source, destination) = (reference(&args.source)?, reference(&args.destination)?);
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    run(&Asked { source, destination, signer, offline, policy }, output)
+    run(&Asked { source, destination, signer, offline, policy, tags: &[] }, output)
+}
+
+/// Brings an image from where the policy lets images wait to where it publishes them.
+pub(super) fn promote(args: &args::Promote, output: &Output) -> Result<u8, Failure> {
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let source = remote(&args.reference)?;
+    check_tags(&args.tags)?;
+    let registry = policy.registry.as_ref();
+    let places = registry.and_then(|one| one.staging.as_deref().zip(one.publish.as_deref()));
+    let Some((staging, publish)) = places else {
+        return Err(Failure::usage(
+            "the policy does not say where images wait and where they are published",
+        )
+        .hint("`[registry]` with `staging = \"HOST/REPO\"` and `publish = \"HOST/REPO\"`"));
+    };
+    let place = match &source {
+        Reference::Registry { host, repository, .. } => format!("{host}/{repository}"),
+        other => other.to_string(),
+    };
+    let name = place.strip_prefix(staging).filter(|rest| rest.starts_with('/'));
+    let Some(name) = name else {
+        return Err(Failure::usage(format!("`{place}` does not lie below `{staging}`"))
+            .hint("only what waits there is promoted; `karat copy` takes other places"));
+    };
+    let destination = reference(&format!("docker://{publish}{name}"))?;
+    let (signer, offline) = (Some(&args.signer), args.offline);
+    run(&Asked { source, destination, signer, offline, policy, tags: &args.tags }, output)
+}
+
+/// Makes sure that tags say something.
+fn check_tags(tags: &[String]) -> Result<(), Failure> {
+    for tag in tags {
+        if tag == "latest" || !is_tag(tag) {
+            return Err(Failure::usage(format!("`{tag}` is no tag to publish under"))
+                .hint("one that says what it is: a version; `latest` says nothing"));
+        }
+    }
+    Ok(())
 }
 
 fn reference(text: &str) -> Result<Reference, Failure> {
@@ -77,8 +117,9 @@ fn remote(text: &str) -> Result<Reference, Failure> {
 }
 
 fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
-    let Asked { source, destination, policy, .. } = asked;
+    let Asked { destination, policy, .. } = asked;
     let of_policy = policy.registry.as_ref();
+    let source = &network::mirrored(of_policy, &asked.source, output);
     let to_registry = matches!(destination, Reference::Registry { .. });
     let standing =
         if to_registry { Some(transfer::standing(of_policy, destination)?) } else { None };
@@ -154,7 +195,7 @@ fn publish(
         return Ok(CODE_REJECTED);
     }
     let immutable = asked.policy.registry.as_ref().is_some_and(|one| one.immutable_tags);
-    let tags: Vec<String> = tag.iter().cloned().collect();
+    let tags: Vec<String> = tag.iter().chain(asked.tags).cloned().collect();
     let receipt = transfer::publish(registries, origin, &asked.destination, &tags, immutable)?;
     output.tell(&account(&receipt));
     if output.is_json() {
@@ -206,12 +247,7 @@ impl Publication {
         if args.offline {
             return Err(Failure::usage("`--push` needs a connection, and `--offline` forbids all"));
         }
-        for tag in &args.tags {
-            if tag == "latest" || !is_tag(tag) {
-                return Err(Failure::usage(format!("`{tag}` is no tag to publish under"))
-                    .hint("one that says what it is: a version; `latest` says nothing"));
-            }
-        }
+        check_tags(&args.tags)?;
         let publish = policy.registry.as_ref().and_then(|registry| registry.publish.as_ref());
         let Some(publish) = publish else {
             return Err(Failure::usage("the policy does not say where images are published").hint(

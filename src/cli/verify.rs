@@ -56,7 +56,7 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     Ok(code(accepted))
 }
 
-fn local(reference: &Reference) -> Result<(Stored, Descriptor), Failure> {
+pub(super) fn local(reference: &Reference) -> Result<(Stored, Descriptor), Failure> {
     let Some(stored) = Stored::open(reference)? else {
         return Err(Failure::usage(format!(
             "`{reference}` is no image that this version of karat verifies"

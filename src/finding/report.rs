@@ -183,9 +183,12 @@ impl Report {
             for finding in &report.findings {
                 let waiver =
                     finding.waiver.as_ref().map(|id| format!(" (waived by {})", escape::html(id)));
+                let base = finding
+                    .base()
+                    .map(|base| format!("<br><small>in the base {}</small>", escape::html(base)));
                 let _ = writeln!(
                     page,
-                    "<tr><td class=\"{0}\">{0}{1}<td>{2}<td><code>{3}</code><td>{4}<br><small>{5}</small><td>{6}</tr>",
+                    "<tr><td class=\"{0}\">{0}{1}<td>{2}<td><code>{3}</code>{7}<td>{4}<br><small>{5}</small><td>{6}</tr>",
                     finding.severity,
                     waiver.unwrap_or_default(),
                     finding.rule.id,
@@ -197,7 +200,8 @@ impl Report {
                         .map(|line| escape::html(line))
                         .collect::<Vec<_>>()
                         .join("<br>"),
-                    escape::html(finding.rule.remedy)
+                    escape::html(finding.rule.remedy),
+                    base.unwrap_or_default()
                 );
             }
             let _ = writeln!(page, "</table><p>{} packages</p>", report.packages.len());
@@ -209,10 +213,12 @@ impl Report {
 fn finding_text(text: &mut String, finding: &Finding, platform: Option<&str>) -> std::fmt::Result {
     let path = finding.path.as_deref().unwrap_or("image");
     let platform = platform.map(|platform| format!(" ({platform})")).unwrap_or_default();
+    let base = finding.base().map(|base| format!(" [in the base {}]", escape::terminal(base)));
+    let base = base.unwrap_or_default();
     let waived = finding.waiver.as_ref().map(|id| format!(" [waived by {}]", escape::terminal(id)));
     writeln!(
         text,
-        "{:<8} {}  {}{platform}{}\n         {}",
+        "{:<8} {}  {}{platform}{base}{}\n         {}",
         finding.severity,
         finding.rule.id,
         escape::terminal(path),

@@ -107,6 +107,12 @@ fn result(about: &str, report: &Report, finding: &Finding, rule: Option<usize>) 
             "digest": report.subject.digest,
         },
     });
+    if let Some(origin) = &finding.origin {
+        result["properties"]["origin"] = json!(origin);
+    }
+    if let Some(base) = finding.base() {
+        result["properties"]["base"] = json!(base);
+    }
     if let Some(place) = rule {
         result["ruleIndex"] = json!(place);
     }

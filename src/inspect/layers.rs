@@ -37,7 +37,8 @@ const EVIDENCE_FOLDERS: [&[u8]; 2] = [b"var/lib/dpkg/status.d", b"var/lib/db/sbo
 
 /// Looks at the layers one on another. Those that karat makes have no deletions.
 pub(super) fn check(look: &mut Look<'_>, layers: &[Layer]) {
-    if layers.iter().all(|layer| layer.origin != Origin::Foreign) {
+    let foreign = [Origin::Foreign, Origin::Upstream];
+    if layers.iter().all(|layer| !foreign.contains(&layer.origin)) {
         return;
     }
     let mut below = Tree::default();

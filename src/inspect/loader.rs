@@ -214,7 +214,7 @@ pub(super) fn remember(
         if look.loaders.there.len() < LOADERS {
             let file = FileFacts { sha256: content.sha256(), size: content.len() };
             let path = entry.path.clone();
-            let is_of_base = look.origin == Origin::Base;
+            let is_of_base = matches!(look.origin, Origin::Base | Origin::Upstream);
             look.loaders.there.push(Loader { path, layer: look.layer, is_of_base, file });
         }
         return;

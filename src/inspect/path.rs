@@ -145,7 +145,8 @@ pub(super) fn check(look: &mut Look<'_>, entry: &Entry, origin: Origin) {
         }
         _ => false,
     };
-    if runs || origin == Origin::Foreign && in_path(&entry.path) {
+    let foreign = matches!(origin, Origin::Foreign | Origin::Upstream);
+    if runs || foreign && in_path(&entry.path) {
         let message = format!("it is called `{}`", crate::finding::escape::terminal(&name));
         look.report(Finding::new(&rules::FORBIDDEN_NAME, message).at(&at));
     }
@@ -179,7 +180,7 @@ fn in_path(path: &[u8]) -> bool {
 pub(super) fn check_replaced(look: &mut Look<'_>, layers: &[Layer]) {
     let base: std::collections::BTreeMap<&[u8], &Entry> = layers
         .iter()
-        .filter(|layer| layer.origin == Origin::Base)
+        .filter(|layer| matches!(layer.origin, Origin::Base | Origin::Upstream))
         .flat_map(|layer| &layer.entries)
         .map(|entry| (entry.path.as_slice(), entry))
         .collect();

@@ -274,7 +274,8 @@ fn one(
     further.extend(freshness(&base, options.policy, options.now));
     further.extend(excluded(&base));
     further.extend(untracked(options, &inputs));
-    let judged = policy::judge(inspected, &packed.diff_ids, further, terms);
+    let known = [base.known()];
+    let judged = policy::judge(inspected, &packed.diff_ids, further, &terms.knowing(&known));
     let judged =
         policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
     let documents = config::documents(&image, &packed);
@@ -306,7 +307,12 @@ fn sidecars(inputs: &[Input]) -> Vec<bom::Sidecar> {
 }
 
 /// Findings about the image as a whole that no file shows.
-fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<Finding> {
+pub(super) fn further(
+    image: &Image,
+    packed: &Packed,
+    base: &Base,
+    policy: &Policy,
+) -> Vec<Finding> {
     let mut findings = vec![super::inspect::not_scanned()];
     let added = packed.added_size(base);
     if added > policy.gate.max_size {
@@ -324,7 +330,7 @@ fn further(image: &Image, packed: &Packed, base: &Base, policy: &Policy) -> Vec<
 }
 
 /// Findings about the age of a base: past its last day, or locked too long ago.
-fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
+pub(super) fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
     let today = now.date();
     let mut findings = Vec::new();
     if let Some(until) = base.maintained_until.filter(|until| *until < today) {
@@ -335,10 +341,18 @@ fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
     if let Some(locked) = base.locked_on {
         let age = today.days_since(locked);
         if age > i64::from(most) {
-            let message = format!(
-                "the packages of the base `{}` are those of {locked}, {age} days ago",
-                base.name
-            );
+            let message = match base.origin {
+                Origin::Upstream => {
+                    format!(
+                        "the image of the base `{}` was locked on {locked}, {age} days ago",
+                        base.name
+                    )
+                }
+                _ => format!(
+                    "the packages of the base `{}` are those of {locked}, {age} days ago",
+                    base.name
+                ),
+            };
             let why = [format!("at most {most} days are allowed")];
             findings.push(Finding::new(&rules::BASE_OUTDATED, message).because(why));
         }
@@ -347,7 +361,7 @@ fn freshness(base: &Base, policy: &Policy, now: Now) -> Vec<Finding> {
 }
 
 /// Says what a base leaves out of its packages.
-fn excluded(base: &Base) -> Option<Finding> {
+pub(super) fn excluded(base: &Base) -> Option<Finding> {
     let message = format!("the base `{}` leaves out files of its packages", base.name);
     let evidence = base.excluded.iter().map(|(path, reason)| format!("{path}: {reason}"));
     let finding = Finding::new(&rules::BASE_EXCLUDES, message).because(evidence);

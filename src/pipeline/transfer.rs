@@ -127,6 +127,25 @@ pub fn hosts(
     Ok(hosts)
 }
 
+/// Returns the reference under which an image is read here: that of its mirror, where the policy
+/// names one, or the same.
+pub fn mirrored(policy: Option<&settings::Registry>, reference: &Reference) -> Reference {
+    let Reference::Registry { host, repository, tag, digest } = reference else {
+        return reference.clone();
+    };
+    let own = format!("{host}/{repository}");
+    let place = policy.map_or_else(|| own.clone(), |policy| policy.mirrored(&own));
+    match place.split_once('/') {
+        Some((host, repository)) => Reference::Registry {
+            host: host.to_owned(),
+            repository: repository.to_owned(),
+            tag: tag.clone(),
+            digest: *digest,
+        },
+        None => reference.clone(),
+    }
+}
+
 /// Makes sure that a policy lets something be written to a place, and says whether it is to be
 /// judged first.
 ///

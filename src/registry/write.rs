@@ -258,6 +258,16 @@ impl Repository {
         }
     }
 
+    /// Removes a manifest, and with it every tag that leads to it.
+    ///
+    /// # Errors
+    /// When it is not there, or the registry does not let that be done.
+    pub fn delete(&self, digest: &Digest) -> Result<(), RegistryError> {
+        let request = Request::new(Method::Delete, self.at(&format!("manifests/{digest}"))?);
+        let answer = self.send(&request, Way::Retried)?;
+        answer.expect(&[200, 202, 204]).map(drop).map_err(RegistryError::from)
+    }
+
     /// Holds what the registry says that it has taken against what was sent.
     fn check_digest(&self, answer: &Response, expected: &Digest) -> Result<(), RegistryError> {
         match answer.header("docker-content-digest") {

@@ -285,3 +285,70 @@ pub(crate) fn passwords_and_a_private_authority() -> Outcome {
     }
     Ok(())
 }
+
+pub(crate) fn a_base_that_cosign_has_signed_is_locked() -> Outcome {
+    let (crane, cosign) = (program("crane")?, program("cosign")?);
+    let project = Project::new();
+    fs::create_dir_all(project.path("bases")).expect("a folder");
+    fs::create_dir_all(project.path("root/etc")).expect("a folder");
+    project.write("root/etc/theirs", "theirs");
+    succeed(
+        command("tar")
+            .args(["-C", "root", "-cf", "layer.tar", "etc"])
+            .current_dir(project.path("")),
+    );
+    succeed(
+        command(&cosign)
+            .arg("generate-key-pair")
+            .env("COSIGN_PASSWORD", "x")
+            .current_dir(project.path("")),
+    );
+    for kind in KINDS {
+        let registry = Registry::start(&project, kind, "")?;
+        let place = registry.place("their/base");
+        let tag = format!("{place}:v1");
+        let layer = project.path("layer.tar");
+        succeed(command(&crane).args(["append", "--insecure", "-t", &tag, "-f"]).arg(layer));
+        let platform = ["mutate", "--insecure", "--set-platform", "linux/amd64", "-t", &tag, &tag];
+        succeed(command(&crane).args(platform));
+        let digest = succeed(command(&crane).args(["digest", "--insecure", &tag]));
+        let reference = format!("{place}@{}", digest.trim_end());
+        project.write("bases/up.toml", &format!("[base]\nkind = \"image\"\nplatforms = [\"linux/amd64\"]\n[image]\nreference = \"docker://{reference}\"\nsigner = {{ key = \"cosign.pub\" }}\n"));
+        let cache = project.path("cache");
+        let karat = |line: &[&str]| {
+            let mut karat = project.karat();
+            karat.args(line).env("KARAT_CACHE", &cache);
+            karat
+        };
+        let refused = karat(&["base", "lock", "up"]).output().expect("karat");
+        assert_eq!(refused.status.code(), Some(1), "nobody has signed yet, {kind:?}");
+        let mut sign = command(&cosign);
+        sign.args(["sign", "--yes", "--key", "cosign.key", "--tlog-upload=false"])
+            .args(["--use-signing-config=false", "--new-bundle-format=true"])
+            .args(["--allow-http-registry", &reference])
+            .env("COSIGN_PASSWORD", "x")
+            .current_dir(project.path(""));
+        succeed(&mut sign);
+        succeed(&mut karat(&["base", "lock", "up"]));
+        drop(registry);
+        let verified = succeed(&mut karat(&["base", "verify", "up", "--offline"]));
+        assert!(verified.contains(digest.trim_end()), "{kind:?}: {verified}");
+        fs::remove_file(project.path("bases/up.lock.toml")).expect("the lock");
+        fs::remove_dir_all(&cache).expect("the cache");
+    }
+    Ok(())
+}
+
+pub(crate) fn doctor_leaves_a_registry_usable() -> Outcome {
+    let project = Project::of_a_c_program()?;
+    let layout = project.signed();
+    for kind in KINDS {
+        let registry = Registry::start(&project, kind, "")?;
+        let place = registry.place("golden/app");
+        let printed = succeed(project.karat().args(["doctor", "registry", &place]));
+        assert!(printed.contains("ok       tag-moves"), "{kind:?}: {printed}");
+        assert!(!printed.contains("FAILED"), "{kind:?}: {printed}");
+        push(&project, &registry, &layout);
+    }
+    Ok(())
+}

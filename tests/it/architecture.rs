@@ -9,7 +9,7 @@ const LINE: [&str; 10] = [
     "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 14] = [
+const FOUNDATIONS: [&str; 15] = [
     "archive",
     "binary",
     "finding",
@@ -23,6 +23,7 @@ const FOUNDATIONS: [&str; 14] = [
     "store",
     "strict_toml",
     "time",
+    "trust",
     "waiver",
 ];
 /// Who must not use whom, although the order of the line would let them.

@@ -287,13 +287,6 @@ fn definitions_are_strict() {
 }
 
 #[test]
-fn an_image_with_a_signer_is_never_taken_unverified() {
-    let project = Project::small();
-    project.write("bases/up.toml", "[base]\nkind = \"image\"\nplatforms = [\"linux/amd64\"]\n[image]\nreference = \"docker://registry.example/static@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\nsigner = { key = \"cosign.pub\" }\n");
-    project.run("base lock up").exits(2).says(&["not verified by this version"]);
-}
-
-#[test]
 fn a_base_with_the_name_of_a_built_in_one_is_refused() {
     let site = Site::new();
     site.project.write("bases/static-debian13.toml", DEFINITION);

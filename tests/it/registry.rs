@@ -433,3 +433,62 @@ fn a_build_is_published() {
     build("--push --sign cosign.key").exits(1).says(&["NOT SCANNED", "REJECTED"]);
     assert!(registry.repository("new/app").blobs.is_empty());
 }
+
+#[test]
+fn what_waits_in_staging_is_promoted_when_it_is_judged() {
+    let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
+    let (project, host) = (project(), registry.host());
+    let text = policy(&host, &format!("staging = \"{host}/staging\"\nimmutable-tags = true"), "");
+    project.write("karat-policy.toml", &text);
+    let root = root_of(&project, "two");
+    run(&project, &format!("push oci:two docker://{host}/staging/a/app:v1")).exits(0);
+    run(&project, &format!("push oci:plain docker://{host}/staging/plain:v1")).exits(0);
+
+    // By nobody's word, by another name, from elsewhere.
+    run(&project, &format!("promote docker://{host}/staging/a/app:v1")).exits(2).says(&["by whom"]);
+    let line = format!("promote docker://{host}/staging/plain:v1 --tag v1 --key cosign.pub");
+    run(&project, &line).exits(1).says(&["missing   signature", "nothing was written"]);
+    let line = format!("promote docker://{host}/golden/a/app:v1 --key cosign.pub");
+    run(&project, &line).exits(2).says(&["does not lie below", "staging"]);
+    let line = format!("promote docker://{host}/staging-evil/app:v1 --key cosign.pub");
+    run(&project, &line).exits(2).says(&["does not lie below"]);
+    let line = format!("promote docker://{host}/staging/a/app:v1 --tag latest --key cosign.pub");
+    run(&project, &line).exits(2).says(&["no tag to publish under"]);
+    assert!(registry.repository("golden/a/app").manifests.is_empty());
+    assert!(registry.repository("golden/plain").manifests.is_empty());
+
+    let line =
+        format!("promote docker://{host}/staging/a/app:v1 --tag v1 --tag v1.0 --key cosign.pub");
+    let done = run(&project, &line).exits(0).says(&["mounted", "tagged v1", "tagged v1.0"]);
+    assert_eq!(done.stdout, format!("{host}/golden/a/app@{root}\n"));
+    let held = registry.repository("golden/a/app");
+    assert_eq!((held.tags.get("v1"), held.tags.get("v1.0")), (Some(&root), Some(&root)));
+    run(&project, &format!("verify docker://{host}/golden/a/app@{root} --key cosign.pub")).exits(0);
+    run(&project, &line).exits(0).says(&["sent 0 blobs"]);
+
+    // Without a policy nobody knows what staging is.
+    std::fs::remove_file(project.path("karat-policy.toml")).expect("the policy");
+    run(&project, &line).exits(2).says(&["does not say where images wait"]);
+}
+
+#[test]
+fn images_are_read_from_their_mirror() {
+    let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
+    let (project, host) = (project(), registry.host());
+    run(&project, &format!("push oci:two docker://{host}/mirror/up/app:v1")).exits(0);
+    let root = root_of(&project, "two");
+    let mirrors =
+        format!("mirrors = {{ \"up.example\" = \"{host}/mirror/up\" }}\nallowlist-only = true");
+    project.write("karat-policy.toml", policy(&host, &mirrors, ""));
+    let upstream = format!("docker://up.example/app@{root}");
+    let says = ["up.example", "read from its mirror", "mirror/up/app"];
+    let pulled = run(&project, &format!("pull {upstream} oci:got:v1")).exits(0).says(&says);
+    assert_eq!(pulled.stdout, format!("oci:got:v1@{root}\n"));
+    run(&project, &format!("verify {upstream} --key cosign.pub")).exits(0).says(&says);
+    let line = format!("copy {upstream} docker://{host}/golden/app:v1 --key cosign.pub");
+    run(&project, &line).exits(0).says(&says);
+    assert_eq!(registry.repository("golden/app").tags.get("v1"), Some(&root));
+    // What has no mirror is another host, and not allowed.
+    let line = format!("pull docker://up.example.evil.example/app@{root} oci:other");
+    run(&project, &line).exits(1).says(&["does not let be reached"]);
+}

@@ -8,6 +8,7 @@ use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::oci::{ImagePath, Platform, Reference};
 use crate::strict_toml::{Spanned, read};
 use std::collections::BTreeSet;
+use std::path::Component;
 
 type Faults = Vec<Diagnostic>;
 
@@ -164,6 +165,13 @@ pub(super) fn kind(written: schema::File, faults: &mut Faults) -> Option<(Head, 
 fn image_base(written: schema::Image, faults: &mut Faults) -> Option<ImageBase> {
     let span = &written.reference.span;
     let reference = match Reference::parse(&written.reference.value, |_| false) {
+        Ok(Reference::Layout { dir, .. })
+            if !dir.components().all(|part| matches!(part, Component::Normal(_))) =>
+        {
+            let message = format!("`{}` is no folder of the project", dir.display());
+            fault(faults, span, message, "a path relative to the project's root: `oci:upstream`");
+            None
+        }
         Ok(reference @ Reference::Layout { .. }) => Some(reference),
         Ok(reference @ Reference::Registry { digest: Some(_), .. }) => Some(reference),
         Ok(_) => {

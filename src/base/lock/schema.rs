@@ -24,6 +24,8 @@ pub(super) struct File {
     /// The suites that the packages were chosen from.
     #[serde(default)]
     pub(super) suite: Vec<Spanned<Suite>>,
+    /// The image that the layers are of, for a base of that kind.
+    pub(super) image: Option<Spanned<Image>>,
     /// What was chosen for each platform.
     pub(super) platform: Vec<Spanned<Platform>>,
 }
@@ -45,6 +47,40 @@ pub(super) struct Suite {
     pub(super) signed_by: Vec<String>,
 }
 
+/// An image as it was found.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Image {
+    /// The hash of its manifest, or of the index over several.
+    pub(super) digest: Spanned<String>,
+    /// How many bytes that has.
+    pub(super) size: u64,
+    /// The media type of that.
+    pub(super) media_type: Spanned<String>,
+    /// The day on which this hash was first locked.
+    pub(super) locked: Spanned<String>,
+    /// The signature that was verified.
+    pub(super) signature: Option<Spanned<Signature>>,
+}
+
+/// A signature that was verified.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Signature {
+    /// The fingerprint of the key that signed.
+    pub(super) key: Option<String>,
+    /// Who vouches for the identity that signed.
+    pub(super) issuer: Option<String>,
+    /// The identity that signed.
+    pub(super) identity: Option<String>,
+    /// The hash of the bundle that holds the signature.
+    pub(super) bundle: Spanned<String>,
+    /// How many bytes that has.
+    pub(super) size: u64,
+}
+
 /// What was chosen for a platform.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -54,6 +90,14 @@ pub(super) struct Platform {
     pub(super) name: Spanned<String>,
     /// The hash of the manifest of the base as an image of its own.
     pub(super) digest: Spanned<String>,
+    /// How many bytes the manifest of an image has.
+    pub(super) size: Option<u64>,
+    /// The media type of that manifest.
+    pub(super) media_type: Option<Spanned<String>>,
+    /// The hash of the configuration of an image.
+    pub(super) config: Option<Spanned<String>>,
+    /// How many bytes that has.
+    pub(super) config_size: Option<u64>,
     /// The layers, in order.
     #[serde(default)]
     pub(super) layer: Vec<Spanned<Layer>>,
@@ -75,6 +119,8 @@ pub(super) struct Layer {
     pub(super) diff_id: Spanned<String>,
     /// How many bytes are stored.
     pub(super) size: u64,
+    /// The media type of the stored bytes; that of a tar with gzip by default.
+    pub(super) media_type: Option<Spanned<String>>,
 }
 
 /// A package.

@@ -33,11 +33,11 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     check.registry(written.registry);
     check.profiles(written.profile);
     check.bases(written.bases);
+    check.mirror(written.mirror);
     let tables = [
         ("[advisories]", written.advisories),
         ("[sigstore]", written.sigstore),
         ("[verify]", written.verify),
-        ("[mirror]", written.mirror),
         ("[cache]", written.cache),
         ("[weights]", written.weights),
         ("[defaults]", written.defaults),

@@ -42,8 +42,8 @@ pub(super) struct File {
     pub(super) revoked: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
     /// What `verify` demands beside signatures. Not enforced by this version.
     pub(super) verify: Option<Later>,
-    /// What may be mirrored. Not enforced by this version.
-    pub(super) mirror: Option<Later>,
+    /// What may be read from its makers.
+    pub(super) mirror: Option<Spanned<Mirror>>,
     /// Whose findings may be reused. Not enforced by this version.
     pub(super) cache: Option<Later>,
     /// What model weights must be. Not enforced by this version.
@@ -137,8 +137,7 @@ pub(super) struct Registry {
     pub(super) storage_hosts: Option<Spanned<Vec<Spanned<String>>>>,
     /// Hosts, `HOST[:PORT]`, that registries may name to be asked for tokens, with credentials.
     pub(super) auth_hosts: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Where bases are read from: a host or place upstream, and the place that takes its stead.
-    /// Not enforced by this version.
+    /// Where images are read from: a host or place upstream, and the place that takes its stead.
     pub(super) mirrors: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Whether no other host is reached.
     pub(super) allowlist_only: Option<Spanned<bool>>,
@@ -146,6 +145,17 @@ pub(super) struct Registry {
     pub(super) require_digest: Option<Spanned<bool>>,
     /// Whether a tag never moves to another digest.
     pub(super) immutable_tags: Option<Spanned<bool>>,
+}
+
+/// What may be read from its makers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Mirror {
+    /// Hosts or places, `HOST` or `HOST/REPO`, that `karat base lock` may read from, even where no other host is reached.
+    pub(super) sources: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The states of a mirror that are refused. Not enforced by this version.
+    pub(super) fail_on_drift: Option<Any>,
 }
 
 /// Other rules for some images: of those that fit an image, the narrowest.

@@ -89,7 +89,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
          [[revoked]]\nkey = \"x\"\n\
          [waivers]\napproval = \"signed\"\napprovers = [\"x\"]\n\
          [verify]\nvsa-max-age = \"90d\"\n\
-         [mirror]\nsources = []\n[cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
+         [mirror]\nfail-on-drift = []\n[cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
          [defaults.image]\nbase = \"scratch\"\n";
     let found = faults(text);
     let named: Vec<_> = found
@@ -112,7 +112,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "[[trust]]",
         "[[revoked]]",
         "[verify]",
-        "[mirror]",
+        "fail-on-drift",
         "[cache]",
         "[weights]",
         "[defaults]",
@@ -142,11 +142,36 @@ fn the_trust_root_is_read() {
         ("allow = [\"reg.example\"]", "no place in a registry"),
         ("allow = [\"user@reg.example/a\"]", "no place in a registry"),
         ("staging = \"reg.example/a/../b\"", "no place in a registry"),
-        ("mirrors = { \"up.example\" = \"reg.example/a\" }", "does not enforce `mirrors`"),
+        ("mirrors = { \"up.example\" = \"reg.example\" }", "no place in a registry"),
+        ("mirrors = { \"up\" = \"reg.example/a\" }", "no host of a registry and no place"),
+        ("mirrors = { \"https://up.example\" = \"reg.example/a\" }", "no host of a registry"),
     ] {
         let found = faults(&format!("[policy]\nname = \"golden\"\n[registry]\n{wrong}\n"));
         assert!(found.len() == 1 && found[0].1.contains(message), "{wrong}: {found:?}");
     }
+}
+
+#[test]
+fn mirrors_and_sources_are_read() {
+    let text = "[policy]\nname = \"golden\"\n[registry]\n\
+         mirrors = { \"up.example\" = \"reg.example/m/up\", \"other.example/a\" = \"reg.example/a\" }\n\
+         [mirror]\nsources = [\"up.example\", \"other.example:5000/a/b\"]\n";
+    let policy = Loaded::parse("p.toml", text).unwrap().policy;
+    let registry = policy.registry.unwrap();
+    assert_eq!(registry.mirrored("up.example/x"), "reg.example/m/up/x");
+    let (fits, others) = (
+        ["up.example/x", "up.example/x/y", "other.example:5000/a/b", "other.example:5000/a/b/c"],
+        [
+            "up.example.evil/x",
+            "other.example:5000/a/bc",
+            "other.example/a/b",
+            "other.example:5000/a",
+        ],
+    );
+    assert!(fits.iter().all(|place| policy.mirror.is_source(place)));
+    assert!(!others.iter().any(|place| policy.mirror.is_source(place)));
+    let found = faults("[policy]\nname = \"golden\"\n[mirror]\nsources = [\"up\"]\n");
+    assert!(found.len() == 1 && found[0].1.contains("no host of a registry"), "{found:?}");
 }
 
 #[test]

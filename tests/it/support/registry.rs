@@ -31,6 +31,10 @@ pub(crate) struct Ways {
     pub(crate) blobs_at: Option<String>,
     /// Mounting is answered with an upload.
     pub(crate) no_mount: bool,
+    /// Nothing is removed.
+    pub(crate) no_delete: bool,
+    /// A tag that leads somewhere stays there.
+    pub(crate) immutable: bool,
 }
 
 type Fault = dyn Fn(&Asked, usize) -> Option<Reply> + Send + Sync;
@@ -274,6 +278,16 @@ impl State {
     }
 
     fn manifest(&self, asked: &Asked, held: &mut Held, reference: &str) -> Reply {
+        if asked.method == "DELETE" {
+            if self.ways.no_delete {
+                return error(405, "UNSUPPORTED");
+            }
+            held.tags.retain(|_, digest| digest != reference);
+            return match held.manifests.remove(reference) {
+                Some(_) => Reply::new(202),
+                None => error(404, "MANIFEST_UNKNOWN"),
+            };
+        }
         if asked.method == "PUT" {
             let own = digest(&asked.body);
             if reference.starts_with("sha256:") && reference != own {
@@ -293,6 +307,9 @@ impl State {
                 if !held.manifests.contains_key(child["digest"].as_str().unwrap_or_default()) {
                     return error(404, "MANIFEST_UNKNOWN");
                 }
+            }
+            if self.ways.immutable && held.tags.get(reference).is_some_and(|old| *old != own) {
+                return error(412, "DENIED");
             }
             let kind = asked.header("content-type").unwrap_or_default().to_owned();
             held.manifests.insert(own.clone(), (kind, asked.body.clone()));

@@ -1,6 +1,6 @@
 //! What a policy says of single images: where they are published, and their profiles.
 
-use super::super::schema::{Profile, Registry};
+use super::super::schema::{Mirror, Profile, Registry};
 use super::Check;
 use crate::finding::diagnostic::Span;
 use crate::oci::RepositoryPattern;
@@ -23,8 +23,6 @@ impl Check {
         registry.storage_hosts = self.hosts("registry.storage-hosts", written.storage_hosts);
         registry.auth_hosts = self.hosts("registry.auth-hosts", written.auth_hosts);
         if let Some(mirrors) = written.mirrors {
-            // Read and checked, but nothing reads a base from a registry yet.
-            self.later("mirrors", Some(mirrors.span.clone()));
             for (from, to) in mirrors.value {
                 let is_upstream = from.contains('.') && is_host(&from);
                 if !is_upstream && !is_hosted_repository(&from) {
@@ -48,6 +46,24 @@ impl Check {
         }
         if registry != settings::Registry::default() {
             self.policy.registry = Some(registry);
+        }
+    }
+
+    /// Takes what may be read from its makers.
+    pub(super) fn mirror(&mut self, written: Option<Spanned<Mirror>>) {
+        let Some(Spanned { value, span }) = written else { return };
+        self.later("fail-on-drift", value.fail_on_drift.map(|_| span));
+        let Some(sources) = value.sources else { return };
+        self.set("mirror.sources", &sources.span);
+        for one in sources.value {
+            if (one.value.contains('.') && is_host(&one.value)) || is_hosted_repository(&one.value)
+            {
+                self.policy.mirror.sources.push(one.value);
+            } else {
+                let message =
+                    format!("`{}` is no host of a registry and no place in one", one.value);
+                self.fault(one.span, message, "`HOST` or `HOST/REPO`");
+            }
         }
     }
 
