@@ -227,7 +227,7 @@ fn linked<'a>(tree: &Tree<'a>, node: Node<'a>, target: &[u8]) -> Result<&'a Cont
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {

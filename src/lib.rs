@@ -47,6 +47,7 @@ pub mod site;
 
 pub mod binary;
 
+pub mod advisory;
 pub mod archive;
 
 pub mod signature;

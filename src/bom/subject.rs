@@ -67,6 +67,12 @@ impl Subject {
         self
     }
 
+    /// Returns the package URL of an image or a file.
+    pub fn purl_of_any(&self) -> String {
+        let of_file = || purl::build("generic", "", &self.name, &self.digest.to_string(), &[]);
+        self.purl().unwrap_or_else(of_file)
+    }
+
     /// Returns the package URL of an image; none for a file.
     pub(super) fn purl(&self) -> Option<String> {
         let About::Image { platform, .. } = &self.about else { return None };

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
-pub(super) fn content(bytes: &[u8]) -> Content {
+pub(crate) fn content(bytes: &[u8]) -> Content {
     Content::whole(Arc::new(Spool::of(bytes.to_vec())))
 }
 
-pub(super) fn entry(path: &str, bytes: &[u8]) -> Entry {
+pub(crate) fn entry(path: &str, bytes: &[u8]) -> Entry {
     Entry {
         path: path.as_bytes().to_vec(),
         kind: Kind::File(content(bytes)),
@@ -24,16 +24,16 @@ pub(super) fn entry(path: &str, bytes: &[u8]) -> Entry {
     }
 }
 
-pub(super) fn layer(origin: Origin, entries: Vec<Entry>) -> Layer {
+pub(crate) fn layer(origin: Origin, entries: Vec<Entry>) -> Layer {
     Layer { origin, diff_id: None, entries }
 }
 
-pub(super) fn image(layers: Vec<Layer>) -> Image {
+pub(crate) fn image(layers: Vec<Layer>) -> Image {
     Image { config: Config::default(), layers, annotations: BTreeMap::new() }
 }
 
 /// A static program with a module list, built by go1.26.8.
-pub(super) fn go_binary(modules: &str) -> Vec<u8> {
+pub(crate) fn go_binary(modules: &str) -> Vec<u8> {
     let mut blob = b"\xff Go buildinf:\x08\x02".to_vec();
     blob.resize(32, 0);
     let framed = format!("{0}{modules}{0}", "0123456789abcdef");
@@ -50,7 +50,7 @@ pub(super) fn go_binary(modules: &str) -> Vec<u8> {
 }
 
 /// A static program with a list of crates.
-pub(super) fn auditable(json: &str) -> Vec<u8> {
+pub(crate) fn auditable(json: &str) -> Vec<u8> {
     let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     zlib.write_all(json.as_bytes()).unwrap();
     Writer::executable().section(".dep-v0", &zlib.finish().unwrap()).finish()
