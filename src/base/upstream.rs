@@ -14,7 +14,7 @@ use super::lock::{
 use super::locking::Locked;
 use super::supply::Supply;
 use super::{Base, StoredLayer};
-use crate::archive::Limits;
+use crate::archive::{self, Limits};
 use crate::image::stored::{Stored, StoredError};
 use crate::image::{Layer, Origin, read};
 use crate::oci::document::{Config, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
@@ -24,6 +24,7 @@ use crate::settings::Requirement;
 use crate::signature::bundle;
 use crate::signature::sigstore::Signer;
 use crate::store::SpoolRoom;
+use crate::store::cache::CacheError;
 use crate::time::Date;
 use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
 use std::borrow::Cow;
@@ -202,17 +203,16 @@ impl Upstream<'_> {
             let bytes = stored.document(part, limit).map_err(of)?;
             self.keep(&part.digest, &bytes);
         }
-        let mut layers = Vec::new();
+        let room = SpoolRoom::default();
+        let mut left = Limits::default();
+        let (mut layers, mut made) = (Vec::new(), Vec::new());
         for (number, (layer, diff_id)) in
             manifest.layers.iter().zip(&config.rootfs.diff_ids).enumerate()
         {
+            // One after another, so that no two are in memory.
             let bytes = match self.supply.cache.get(&layer.digest, layer.size) {
                 Some(bytes) => bytes,
-                None => {
-                    let bytes = self.blob(stored, layer)?;
-                    self.keep(&layer.digest, &bytes);
-                    bytes
-                }
+                None => self.fetch(stored, layer)?,
             };
             let locked = LockedLayer {
                 name: format!("layer-{}", number + 1),
@@ -222,9 +222,12 @@ impl Upstream<'_> {
                 media_type: Some(stored_type(&layer.media_type))
                     .filter(|media_type| *media_type != MediaType::LAYER_GZIP),
             };
-            layers.push((locked, bytes));
+            let read = unpack(&locked, &bytes, &room, &left)?;
+            read::take_off(&mut left, &read);
+            let owners = vec![None; read.entries.len()];
+            made.push(Made { name: locked.name.clone(), entries: read.entries, owners });
+            layers.push(locked);
         }
-        let made = self.made(&layers)?;
         let locked = LockedPlatform {
             platform: platform.clone(),
             digest: descriptor.digest,
@@ -234,24 +237,10 @@ impl Upstream<'_> {
                 config: manifest.config.digest,
                 config_size: manifest.config.size,
             }),
-            layers: layers.into_iter().map(|(layer, _)| layer).collect(),
+            layers,
             packages: Vec::new(),
         };
         Ok((locked, made))
-    }
-
-    /// Unpacks layers, and says what is in them.
-    fn made(&self, layers: &[(LockedLayer, Vec<u8>)]) -> Result<Vec<Made>, BaseError> {
-        let room = SpoolRoom::default();
-        let mut left = Limits::default();
-        let mut made = Vec::new();
-        for (layer, bytes) in layers {
-            let read = unpack(layer, bytes, &room, &left)?;
-            read::take_off(&mut left, &read);
-            let owners = vec![None; read.entries.len()];
-            made.push(Made { name: layer.name.clone(), entries: read.entries, owners });
-        }
-        Ok(made)
     }
 
     /// Makes sure that documents are of the platform, and that the layers are not too many bytes.
@@ -275,16 +264,32 @@ impl Upstream<'_> {
         Ok(())
     }
 
+    /// Reads a blob whole, checked, and keeps it.
+    fn fetch(&self, stored: &Stored, part: &Descriptor) -> Result<Vec<u8>, BaseError> {
+        let reader = stored.blob(part).map_err(|error| self.of_stored(error))?;
+        match self.supply.cache.put(&part.digest, part.size, reader) {
+            Ok(bytes) => Ok(bytes),
+            Err(CacheError::Bytes(error)) => Err(self.of_bytes(part, error)),
+            // A cache that cannot be written costs time and nothing else.
+            Err(CacheError::Write { .. }) => self.blob(stored, part),
+        }
+    }
+
+    /// Says what is wrong with bytes that were being read.
+    fn of_bytes(&self, part: &Descriptor, error: archive::Error) -> BaseError {
+        self.of_stored(match error {
+            archive::Error::Io(error) => StoredError::Io(error),
+            error => StoredError::Differs { digest: part.digest, error },
+        })
+    }
+
     /// Reads a blob whole, checked.
     fn blob(&self, stored: &Stored, part: &Descriptor) -> Result<Vec<u8>, BaseError> {
         let mut bytes = Vec::new();
         let mut reader = stored.blob(part).map_err(|error| self.of_stored(error))?;
-        reader.read_to_end(&mut bytes).map_err(|error| {
-            self.of_stored(match crate::archive::Error::from(error) {
-                crate::archive::Error::Io(error) => StoredError::Io(error),
-                error => StoredError::Differs { digest: part.digest, error },
-            })
-        })?;
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.of_bytes(part, archive::Error::from(error)))?;
         Ok(bytes)
     }
 
@@ -362,9 +367,7 @@ impl Upstream<'_> {
                     opened.get_or_init(|| stored)
                 }
             };
-            let bytes = self.blob(stored, part)?;
-            self.keep(&part.digest, &bytes);
-            Ok(bytes)
+            self.fetch(stored, part)
         };
         if let Reference::Registry { digest: Some(named), .. } = &self.image.parsed
             && *named != image.digest

@@ -10,6 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+/// The most bytes that room is made for before they come.
+const ROOM: u64 = 256 << 20;
+
 /// A folder of blobs.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -61,7 +64,8 @@ impl Cache {
         size: u64,
         source: impl Read,
     ) -> Result<Vec<u8>, CacheError> {
-        let mut bytes = Vec::new();
+        let room = usize::try_from(size.min(ROOM)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(room);
         let mut verified = VerifiedReader::new(source, *digest.bytes(), size);
         verified.read_to_end(&mut bytes).map_err(|error| CacheError::Bytes(Error::from(error)))?;
         let path = self.path(digest);
