@@ -17,6 +17,7 @@ mod output;
 mod policy;
 mod rebase;
 mod sbom;
+mod scan;
 mod settings;
 mod sign;
 mod site;
@@ -58,6 +59,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, &output),
         Command::Verify(args) => verify::run(&args, &output),
         Command::Sbom(args) => sbom::run(&args, &output),
+        Command::Scan(args) => scan::run(&args, &output),
+        Command::Db(args) => scan::db(&args, &output),
         Command::Sign(args) => sign::sign(&args, &output),
         Command::Attest(args) => sign::attest(&args, &output),
         Command::Pull(args) => transfer::pull(&args, &output),

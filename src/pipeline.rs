@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod rebase;
 pub mod sbom;
+pub mod scan;
 pub mod transfer;
 
 use crate::bom::{Bom, Kind};

@@ -49,6 +49,10 @@ pub(super) enum Command {
     /// Says what an image or a file is made of: its bill of materials.
     #[command(after_help = EXIT_CODES)]
     Sbom(Sbom),
+    /// Looks up known vulnerabilities, offline: a rejection is exit code 1.
+    Scan(Scan),
+    /// Makes databases of advisories, and says what is in one.
+    Db(Db),
     /// Signs an image that is there already, or any file into a bundle.
     #[command(after_help = EXIT_CODES)]
     Sign(Sign),
@@ -426,6 +430,68 @@ pub(super) struct Sbom {
     /// The time that is written, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(super) source_date_epoch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// The image, `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`, or the path of
+    /// an image or a file.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The database of advisories.
+    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
+    pub(super) db: Option<PathBuf>,
+    /// OpenVEX documents that say which vulnerabilities do not count; the later ones win.
+    #[arg(long, value_name = "FILE")]
+    pub(super) vex: Vec<PathBuf>,
+    /// The form of a document to write instead of the account.
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub(super) form: Option<ScanFormat>,
+    /// Shows what does not count too.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// The platform of an image of several.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<String>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// The time that is written, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(super) source_date_epoch: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ScanFormat {
+    #[value(name = "openvex")]
+    OpenVex,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Db {
+    #[command(subcommand)]
+    pub(super) command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Reads the dumps that OSV gives out, `ECOSYSTEM/all.zip`, into one file.
+    Import {
+        /// Folders that hold dumps.
+        #[arg(value_name = "DIR", required = true)]
+        dumps: Vec<PathBuf>,
+        /// The database to write.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Says what is in a database: sources, days, numbers, digest.
+    Info {
+        /// The database.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

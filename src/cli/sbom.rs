@@ -40,7 +40,7 @@ pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
         _ => describe(&reference, platform.as_ref(), epoch)?,
     };
     let bytes = match described {
-        Described::One(bom, mut subject) => {
+        Described::One(bom, mut subject, _) => {
             told(&mut subject);
             match args.form {
                 SbomFormat::Spdx23 => spdx23::to_bytes(&bom, &subject),

@@ -10,6 +10,7 @@ use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::store::{Content, SpoolRoom};
 use crate::time::Epoch;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 /// What a reference leads to.
 #[derive(Debug)]
 pub enum Described {
-    /// One image, or a file.
-    One(Box<Bom>, Subject),
+    /// One image, or a file: its bill, what that is about, and its ELF files by their hashes.
+    One(Box<Bom>, Subject, BTreeMap<Digest, Content>),
     /// An index: its digest, and its platforms with the digests and sizes of their manifests.
     Index {
         /// What the documents are about.
@@ -82,9 +83,22 @@ fn image(
         let room = SpoolRoom::of(LAYERS);
         let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;
         let subject = of_image(about(name, None, (digest, 0), epoch), &image);
-        return Ok(Described::One(Box::new(bom::of(&image, &[])), subject));
+        return Ok(one(&image, subject));
     }
     opened(name, stored, stored.image(tag)?, platform, epoch)
+}
+
+fn one(image: &Image, subject: Subject) -> Described {
+    let bom = bom::of(image, &[]);
+    let wanted: BTreeSet<Digest> =
+        bom.executables().filter_map(|one| Some(one.file.as_ref()?.sha256)).collect();
+    let entries = image.layers.iter().flat_map(|layer| &layer.entries);
+    let contents = entries.filter_map(|entry| entry.content());
+    let files = contents
+        .map(|content| (content.sha256(), content.clone()))
+        .filter(|(sha256, _)| wanted.contains(sha256))
+        .collect();
+    Described::One(Box::new(bom), subject, files)
 }
 
 fn about(name: String, platform: Option<Platform>, of: (Digest, u64), epoch: Epoch) -> Subject {
@@ -142,7 +156,7 @@ pub fn opened(
     let of = (chosen.digest, chosen.size);
     let mut subject = of_image(about(name, None, of, epoch), &image);
     subject.sha512 = bom::sha512(&stored.manifest_bytes(chosen)?.as_slice()).ok();
-    Ok(Described::One(Box::new(bom::of(&image, &[])), subject))
+    Ok(one(&image, subject))
 }
 
 fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
@@ -165,5 +179,6 @@ fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
     let (digest, size) = (content.sha256(), found.len());
     let mut subject = Subject::new(name, digest, size, About::File, epoch);
     subject.sha512 = bom::sha512(&content).ok();
-    Ok(Described::One(Box::new(bom), subject))
+    let files = BTreeMap::from([(digest, content)]);
+    Ok(Described::One(Box::new(bom), subject, files))
 }

@@ -23,6 +23,7 @@ mod raw_tar;
 mod registry;
 mod run;
 mod sbom;
+mod scan;
 mod schema;
 mod signing;
 mod source;
@@ -81,8 +82,12 @@ cases! {
     sbom:
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements
-        the_checkers_accept_the_spdx_3_document every_form_of_every_image_is_valid
+        the_checkers_accept_the_spdx_3_document
+        every_form_of_every_image_is_valid
         the_cyclonedx_library_accepts_the_document;
+    scan:
+        functions_that_go_has_not_linked_are_not_affected
+        the_real_dumps_are_imported_whole;
     gotar:
         go_lists_the_accepted_layers_of_the_table
         go_lists_the_layers_that_karat_builds

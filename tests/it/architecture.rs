@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The stations of the line, in order.
-const LINE: [&str; 10] = [
-    "recipe", "base", "assemble", "inspect", "bom", "policy", "attest", "sign", "publish", "verify",
+const LINE: [&str; 11] = [
+    "recipe", "base", "assemble", "inspect", "bom", "advisory", "policy", "attest", "sign",
+    "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
 const FOUNDATIONS: [&str; 15] = [

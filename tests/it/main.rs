@@ -28,6 +28,7 @@ mod registry_faults;
 mod reports;
 mod reproducible;
 mod sbom;
+mod scan;
 mod signing;
 mod support;
 mod upstream;
