@@ -115,7 +115,7 @@ fn report(
 pub(super) fn not_scanned() -> Finding {
     Finding::new(
         &rules::NOT_SCANNED,
-        "NOT SCANNED for known vulnerabilities: this version of karat has no vulnerability database",
+        "NOT SCANNED for known vulnerabilities: no database was looked at",
     )
 }
 

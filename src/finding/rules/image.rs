@@ -57,7 +57,7 @@ rules! {
         title: "no vulnerability database",
         severity: Medium,
         rationale: "Nobody has looked for known vulnerabilities.",
-        remedy: "Scanning comes with a later version of karat; until then, scan the SBOM with a scanner of your own.",
+        remedy: "Look it up with `karat scan REF --db FILE`; `karat db import` makes the database.",
         bad: "a build without a database",
         good: "a build with a pinned database",
         waivable: true,
