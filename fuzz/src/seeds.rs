@@ -92,6 +92,7 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 /// Returns the seeds of a target, none for a name that is no target.
 pub fn of(target: &str) -> Seeds {
     match target {
+        "advisories" => advisories(),
         "bom_file" => files(),
         "deb_package" => debs(),
         "package_database" => databases(),
@@ -116,6 +117,18 @@ pub fn of(target: &str) -> Seeds {
 
 fn behind(mode: u8, bytes: &[u8]) -> Vec<u8> {
     [&[mode], bytes].concat()
+}
+
+fn advisories() -> Seeds {
+    let record = br#"{"id":"X-1","aliases":["CVE-1"],"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],"affected":[{"package":{"ecosystem":"Go","name":"a.b/c"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.2.3-rc.1"}]}],"versions":["1.0"],"ecosystem_specific":{"imports":[{"path":"a.b/c","symbols":["T.M"]}]}}]}"#;
+    let statement = br#"{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":{"name":"X-1"},"products":[{"@id":"pkg:a/b","subcomponents":[{"@id":"pkg:c/d"}]}],"status":"not_affected","justification":"x"}]}"#;
+    let read = karat::advisory::osv::Record::read(record).expect("the record is whole");
+    let packed = karat::advisory::database::pack(Vec::new(), vec![read]);
+    let packed = packed.expect("one record is packed");
+    vec![
+        ("statement", crate::joined(record, statement)),
+        ("database", crate::joined(record, &packed)),
+    ]
 }
 
 /// Executables with lists, and with what names libraries, crates and secrets.
