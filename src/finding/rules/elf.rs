@@ -45,7 +45,7 @@ rules! {
         title: "a dynamic executable without its loader",
         severity: Critical,
         rationale: "The kernel starts the loader that the file names; if it is not in the image, the container fails with `no such file or directory`.",
-        remedy: "Link statically: `CGO_ENABLED=0` for Go; for Rust a musl target, or `-C target-feature=+crt-static`; `-static` for C. A base with a C library (`base = \"cc-debian13\"`) comes in a later version.",
+        remedy: "Link statically: `CGO_ENABLED=0` for Go; for Rust a musl target, or `-C target-feature=+crt-static`; `-static` for C. Or take a base with a C library, `base = \"cc-debian13\"`.",
         bad: "a glibc binary on static-debian13",
         good: "a static binary",
         waivable: false,
