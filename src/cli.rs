@@ -12,6 +12,7 @@ mod failure;
 mod inspect;
 mod key;
 mod load;
+mod mirror;
 mod network;
 mod output;
 mod policy;
@@ -69,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Promote(args) => transfer::promote(&args, &output),
         Command::Rebase(args) => rebase::run(&args, &output),
         Command::Load(args) => load::run(&args, &output),
+        Command::Mirror(args) => mirror::run(&args, &output),
         Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),

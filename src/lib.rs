@@ -41,6 +41,8 @@ pub mod strict_toml;
 
 pub mod waiver;
 
+pub mod approval;
+
 pub mod settings;
 
 pub mod site;

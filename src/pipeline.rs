@@ -1,8 +1,10 @@
 //! The journeys: the only place that calls several stations, one file a journey.
 
 pub mod build;
+pub mod clearance;
 pub mod doctor;
 pub mod inspect;
+pub mod mirror;
 pub mod rebase;
 pub mod sbom;
 pub mod scan;

@@ -4,12 +4,15 @@
 //! values is from. Opens no file.
 
 pub mod file;
+mod mirror;
 
 use crate::finding::Severity;
 use crate::oci::{Digest, RepositoryPattern, canonical};
 use crate::time::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+pub use mirror::{DriftState, Mirror};
 
 /// The rules by which images are judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,8 +29,8 @@ pub struct Policy {
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
-    /// What may be read from its makers.
-    #[serde(skip_serializing_if = "Mirror::is_empty")]
+    /// What is mirrored, and which drift is refused.
+    #[serde(skip_serializing_if = "Mirror::is_default")]
     pub mirror: Mirror,
     /// Other rules for some images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -40,26 +43,6 @@ pub struct Policy {
 pub struct Bases {
     /// How many days old the lock of a base may be.
     pub max_age: u32,
-}
-
-/// What may be read from its makers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Mirror {
-    /// The hosts and places that may be read, even where no other host is reached.
-    pub sources: Vec<String>,
-}
-
-impl Mirror {
-    /// Says whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.sources.is_empty()
-    }
-
-    /// Says whether a `HOST/REPO` is a source. Whole path segments are compared.
-    pub fn is_source(&self, place: &str) -> bool {
-        self.sources.iter().any(|source| is_below(place, source))
-    }
 }
 
 /// The single trust root: where images are published, and what may be reached for that.
@@ -127,6 +110,11 @@ impl Registry {
             Some((from, to)) => format!("{to}{}", &place[from.len()..]),
             None => place.to_owned(),
         }
+    }
+
+    /// Says whether a `HOST/REPO` is read in the stead of its makers' or lies below such a place.
+    pub fn is_mirror(&self, place: &str) -> bool {
+        self.mirrors.values().any(|mirror| is_below(place, mirror))
     }
 
     /// Returns the hosts of all repositories that the policy names.
@@ -210,6 +198,14 @@ pub enum Requirement {
 }
 
 impl Requirement {
+    /// Everything that can be demanded.
+    pub const ALL: [Self; 3] = [Self::Signature, Self::Sbom, Self::Provenance];
+
+    /// Returns the requirement of a name; none when there is none of it.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.to_string() == name)
+    }
+
     /// Returns the predicate type of the statements that satisfy it: cosign 3's own for
     /// signatures, `spdx.dev/Document`, and SLSA provenance v1.
     pub fn predicate_type(self) -> &'static str {

@@ -62,6 +62,18 @@ impl Verification {
         self.damage.is_empty()
             && self.subjects.iter().all(|subject| subject.met.values().all(|met| *met))
     }
+
+    /// Says whether everything that is required is there of the image as a whole, or of each of
+    /// its platforms: makers often sign the index alone, which names its platforms by digest,
+    /// and hang bills of materials on the platforms.
+    pub fn accepted_as_whole(&self) -> bool {
+        let Some((root, platforms)) = self.subjects.split_first() else { return false };
+        let met = |(requirement, met): (&Requirement, &bool)| {
+            let of = |platform: &Subject| platform.met.get(requirement) == Some(&true);
+            *met || !platforms.is_empty() && platforms.iter().all(of)
+        };
+        self.damage.is_empty() && root.met.iter().all(met)
+    }
 }
 
 /// Verifies a stored image.
@@ -69,6 +81,30 @@ impl Verification {
 /// # Errors
 /// When the image cannot be read at all. What is there and wrong is in the outcome.
 pub fn stored(
+    stored: &Stored,
+    root: &Descriptor,
+    trust: &Trust,
+    require: &[Requirement],
+) -> Result<Verification, StoredError> {
+    let mut verification = signed(stored, root, trust, require)?;
+    let manifests = match stored.manifests(root) {
+        Ok(manifests) => manifests,
+        // Said already.
+        Err(error) if error.is_judgement() => return Ok(verification),
+        Err(error) => return Err(error),
+    };
+    for descriptor in &manifests {
+        check_bytes(stored, descriptor, &mut verification.damage)?;
+    }
+    Ok(verification)
+}
+
+/// Verifies what is signed of a stored image, and reads none of its layers: for whoever reads
+/// these anyway, against their digests.
+///
+/// # Errors
+/// When the image cannot be read at all. What is there and wrong is in the outcome.
+pub fn signed(
     stored: &Stored,
     root: &Descriptor,
     trust: &Trust,
@@ -85,9 +121,6 @@ pub fn stored(
     }
     let referrers = referrers(stored);
     for descriptor in &covered {
-        if descriptor.media_type.is_manifest() {
-            check_bytes(stored, descriptor, &mut damage)?;
-        }
         let platform = descriptor.platform.as_ref().filter(|_| covered.len() > 1);
         subjects.push(subject(
             stored,

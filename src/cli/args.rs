@@ -1,5 +1,7 @@
 //! What a user types.
 
+pub(super) mod mirror;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -79,6 +81,9 @@ pub(super) enum Command {
     /// Brings an image into an engine on this machine, to be tried out.
     #[command(after_help = EXIT_CODES)]
     Load(Load),
+    /// What upstream images may be used here: approved, copied by digest, and watched.
+    #[command(after_help = EXIT_CODES)]
+    Mirror(mirror::MirrorCommands),
     /// Tries out what publishing will need.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorCommands),

@@ -12,7 +12,9 @@ use karat::http::{Fault as HttpFault, HttpError, Refused};
 use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
 use karat::pipeline::build::BuildError;
+use karat::pipeline::clearance::ClearanceError;
 use karat::pipeline::inspect::InspectError;
+use karat::pipeline::mirror as mirroring;
 use karat::pipeline::rebase::RebaseError;
 use karat::pipeline::sbom::SbomError;
 use karat::pipeline::transfer::TransferError;
@@ -458,6 +460,27 @@ impl From<TransferError> for Failure {
             TransferError::Host(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
                 .hint("with `allowlist-only`, only the hosts of `[registry]` are reached"),
             TransferError::Source(_) | TransferError::Destination(_) => Self::usage(message),
+        }
+    }
+}
+
+impl From<mirroring::MirrorError> for Failure {
+    fn from(error: mirroring::MirrorError) -> Self {
+        use mirroring::{MirrorError, ScanError};
+        let message = error.to_string();
+        match error {
+            MirrorError::Transfer(error) => (*error).into(),
+            MirrorError::Clearance(error) => match *error {
+                ClearanceError::Stored(error) => error.into(),
+                ClearanceError::Inspect(error) => error.into(),
+            },
+            MirrorError::Scan(error) => match *error {
+                ScanError::Sbom(error) => error.into(),
+                ScanError::Database(_) => Self::failed(message),
+            },
+            MirrorError::Source(_) => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("add the host or the place to `[mirror] sources` of the policy"),
+            MirrorError::Place(_) => Self::usage(message),
         }
     }
 }

@@ -114,7 +114,8 @@ pub(super) fn db(args: &args::Db, output: &Output) -> Result<u8, Failure> {
     }
 }
 
-fn open(path: &Path) -> Result<Database, Failure> {
+/// Opens a database.
+pub(super) fn open(path: &Path) -> Result<Database, Failure> {
     Database::open(path).map_err(|error| unusable(path, &error))
 }
 

@@ -1,6 +1,6 @@
 //! `karat verify` of an image.
 
-use super::args::{self, Require};
+use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::{network, settings, verify_bundle};
@@ -22,14 +22,7 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     let require: Vec<Requirement> = if args.require.is_empty() {
         policy.gate.require.clone()
     } else {
-        args.require
-            .iter()
-            .map(|one| match one {
-                Require::Signature => Requirement::Signature,
-                Require::Sbom => Requirement::Sbom,
-                Require::Provenance => Requirement::Provenance,
-            })
-            .collect()
+        args.require.iter().map(|one| one.requirement()).collect()
     };
     let (stored, root) = match &reference {
         Reference::Registry { .. } => {
@@ -143,6 +136,17 @@ fn print(
                 (None, None) => continue,
             };
             output.result(&format!("    {what}"));
+        }
+    }
+}
+
+impl args::Require {
+    /// Returns what is demanded by this name.
+    pub(super) fn requirement(self) -> Requirement {
+        match self {
+            Self::Signature => Requirement::Signature,
+            Self::Sbom => Requirement::Sbom,
+            Self::Provenance => Requirement::Provenance,
         }
     }
 }

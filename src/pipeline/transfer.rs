@@ -219,7 +219,7 @@ impl Origin {
     }
 
     /// The digests that referrers may be about.
-    fn covered(&self) -> Result<Vec<Digest>, TransferError> {
+    pub(super) fn covered(&self) -> Result<Vec<Digest>, TransferError> {
         let mut own = vec![self.root.digest];
         if self.root.media_type.is_index() {
             own.extend(self.stored.manifests(&self.root)?.iter().map(|one| one.digest));
@@ -234,18 +234,29 @@ impl Origin {
         Ok(subject.is_some_and(|subject| own.contains(&subject.digest)))
     }
 
-    /// Finds signatures, attestations and SBOMs in cosign's old form, by their tags.
-    fn legacy(&self) -> Result<Vec<(String, Graph)>, TransferError> {
+    /// Finds the tags of signatures, attestations and SBOMs in cosign's old form, and where
+    /// they lead.
+    pub(super) fn legacy_tags(&self) -> Result<Vec<(String, Digest)>, TransferError> {
         let Some(repository) = &self.repository else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for subject in self.covered()? {
             for end in LEGACY {
                 let tag = format!("{}.{end}", registry::fallback_tag(&subject));
-                let Some(digest) = repository.head(&tag)? else { continue };
-                let document = repository.manifest(&digest)?;
-                let graph = Graph::of(&self.stored, &document.descriptor, &[])?;
-                found.push((tag, graph));
+                if let Some(digest) = repository.head(&tag)? {
+                    found.push((tag, digest));
+                }
             }
+        }
+        Ok(found)
+    }
+
+    /// Finds signatures, attestations and SBOMs in cosign's old form.
+    fn legacy(&self) -> Result<Vec<(String, Graph)>, TransferError> {
+        let Some(repository) = &self.repository else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for (tag, digest) in self.legacy_tags()? {
+            let document = repository.manifest(&digest)?;
+            found.push((tag, Graph::of(&self.stored, &document.descriptor, &[])?));
         }
         Ok(found)
     }

@@ -10,7 +10,8 @@ const LINE: [&str; 11] = [
     "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 15] = [
+const FOUNDATIONS: [&str; 16] = [
+    "approval",
     "archive",
     "binary",
     "finding",

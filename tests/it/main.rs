@@ -20,6 +20,7 @@ mod help;
 mod hostile;
 mod inputs;
 mod load;
+mod mirror;
 mod nested;
 mod policy;
 mod rebase;

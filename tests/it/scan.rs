@@ -16,7 +16,7 @@ fn dump(project: &Project, ecosystem: &str, members: &[(&str, String)]) {
     project.write(&format!("dumps/{ecosystem}/all.zip"), bytes);
 }
 
-fn advisory(id: &str, package: &str, fixed: &str, severity: &str) -> (String, String) {
+pub(crate) fn advisory(id: &str, package: &str, fixed: &str, severity: &str) -> (String, String) {
     let text = json!({"id": id, "modified": "2026-08-01T00:00:00Z", "summary": "It breaks",
         "aliases": [format!("CVE-{id}")],
         "affected": [{"package": {"ecosystem": "Debian:13", "name": package},
@@ -25,15 +25,25 @@ fn advisory(id: &str, package: &str, fixed: &str, severity: &str) -> (String, St
     (format!("{id}.json"), text.to_string())
 }
 
+/// Makes a database of advisories of one ecosystem, and returns its name.
+pub(crate) fn database(
+    project: &Project,
+    ecosystem: &str,
+    advisories: &[(String, String)],
+) -> &'static str {
+    let members: Vec<(&str, String)> =
+        advisories.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+    dump(project, ecosystem, &members);
+    project.done("db import dumps --output advisories.db");
+    "advisories.db"
+}
+
 /// A project with an image of Debian packages, `oci:one`, and a database, `advisories.db`.
 fn project(advisories: &[(String, String)]) -> Project {
     let project = Project::small();
     project.write("one.karat.toml", recipe_on("static-debian13", "", "one", "app"));
     project.done("build one.karat.toml --output oci:one");
-    let members: Vec<(&str, String)> =
-        advisories.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
-    dump(&project, "Debian", &members);
-    project.done("db import dumps --output advisories.db");
+    database(&project, "Debian", advisories);
     project
 }
 

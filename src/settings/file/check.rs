@@ -180,12 +180,10 @@ impl Check {
     }
 
     fn require(&mut self, list: &Spanned<Vec<Spanned<String>>>) {
-        const ALL: [Requirement; 3] =
-            [Requirement::Signature, Requirement::Sbom, Requirement::Provenance];
         let mut require = Vec::new();
         for one in &list.value {
-            match ALL.iter().find(|known| known.to_string() == one.value) {
-                Some(known) => require.push(*known),
+            match Requirement::of(&one.value) {
+                Some(known) => require.push(known),
                 None if one.value == "vsa" => self.later("vsa", Some(one.span.clone())),
                 None => self.fault(
                     one.span.clone(),

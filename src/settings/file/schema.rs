@@ -152,10 +152,10 @@ pub(super) struct Registry {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Mirror {
-    /// Hosts or places, `HOST` or `HOST/REPO`, that `karat base lock` may read from, even where no other host is reached.
+    /// Hosts or places, `HOST` or `HOST/REPO`, that `karat base lock` and `karat mirror` may read from, even where no other host is reached.
     pub(super) sources: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The states of a mirror that are refused. Not enforced by this version.
-    pub(super) fail_on_drift: Option<Any>,
+    /// The states of what was mirrored that `karat mirror check` rejects.
+    pub(super) fail_on_drift: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Other rules for some images: of those that fit an image, the narrowest.

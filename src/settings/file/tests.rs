@@ -1,6 +1,6 @@
 use super::*;
 use crate::finding::Severity;
-use crate::settings::Requirement;
+use crate::settings::{DriftState, Mirror, Requirement};
 
 fn parse(text: &str) -> Loaded {
     Loaded::parse("karat-policy.toml", text)
@@ -89,7 +89,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
          [[revoked]]\nkey = \"x\"\n\
          [waivers]\napproval = \"signed\"\napprovers = [\"x\"]\n\
          [verify]\nvsa-max-age = \"90d\"\n\
-         [mirror]\nfail-on-drift = []\n[cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
+         [cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
          [defaults.image]\nbase = \"scratch\"\n";
     let found = faults(text);
     let named: Vec<_> = found
@@ -112,7 +112,6 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "[[trust]]",
         "[[revoked]]",
         "[verify]",
-        "fail-on-drift",
         "[cache]",
         "[weights]",
         "[defaults]",
@@ -170,6 +169,12 @@ fn mirrors_and_sources_are_read() {
     );
     assert!(fits.iter().all(|place| policy.mirror.is_source(place)));
     assert!(!others.iter().any(|place| policy.mirror.is_source(place)));
+    assert_eq!(policy.mirror.fail_on_drift, Mirror::default().fail_on_drift);
+    let text = "[policy]\nname = \"golden\"\n[mirror]\nfail-on-drift = [\"tag-moved\", \"signature-lost\"]\n";
+    let policy = Loaded::parse("p.toml", text).unwrap().policy;
+    assert_eq!(policy.mirror.fail_on_drift, [DriftState::SignatureLost, DriftState::TagMoved]);
+    let found = faults(&text.replace("tag-moved", "in-sync"));
+    assert!(found.len() == 1 && found[0].1.contains("`in-sync` is no state"), "{found:?}");
     let found = faults("[policy]\nname = \"golden\"\n[mirror]\nsources = [\"up\"]\n");
     assert!(found.len() == 1 && found[0].1.contains("no host of a registry"), "{found:?}");
 }

@@ -5,7 +5,7 @@ use super::Check;
 use crate::finding::diagnostic::Span;
 use crate::oci::RepositoryPattern;
 use crate::oci::reference::{is_host, is_hosted_repository};
-use crate::settings;
+use crate::settings::{self, DriftState};
 use crate::strict_toml::{Spanned, read};
 use crate::time::Date;
 use std::collections::BTreeMap;
@@ -49,10 +49,27 @@ impl Check {
         }
     }
 
-    /// Takes what may be read from its makers.
+    /// Takes what may be read from its makers, and which drift is refused.
     pub(super) fn mirror(&mut self, written: Option<Spanned<Mirror>>) {
-        let Some(Spanned { value, span }) = written else { return };
-        self.later("fail-on-drift", value.fail_on_drift.map(|_| span));
+        let Some(Spanned { value, .. }) = written else { return };
+        if let Some(states) = value.fail_on_drift {
+            self.set("mirror.fail-on-drift", &states.span);
+            let mut refused = Vec::new();
+            for one in states.value {
+                match DriftState::of(&one.value) {
+                    Some(state) => refused.push(state),
+                    None => {
+                        let known: Vec<_> =
+                            DriftState::ALL.iter().map(|state| format!("`{state}`")).collect();
+                        let message = format!("`{}` is no state of a mirror", one.value);
+                        self.fault(one.span, message, known.join(", "));
+                    }
+                }
+            }
+            refused.sort_unstable();
+            refused.dedup();
+            self.policy.mirror.fail_on_drift = refused;
+        }
         let Some(sources) = value.sources else { return };
         self.set("mirror.sources", &sources.span);
         for one in sources.value {
