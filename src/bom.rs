@@ -15,6 +15,7 @@ mod document;
 mod executable;
 mod golang;
 pub mod licence;
+mod listed;
 mod owners;
 pub mod purl;
 mod sidecar;
@@ -24,6 +25,7 @@ mod subject;
 mod traces;
 
 pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, Source, sha512};
+pub use listed::{Listed, Wanted};
 pub use sidecar::Sidecar;
 pub use subject::{About, Subject};
 

@@ -9,6 +9,7 @@ mod checkout;
 mod doctor;
 mod explain;
 mod failure;
+mod fleet;
 mod inspect;
 mod key;
 mod load;
@@ -71,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Rebase(args) => rebase::run(&args, &output),
         Command::Load(args) => load::run(&args, &output),
         Command::Mirror(args) => mirror::run(&args, &output),
+        Command::Fleet(args) => fleet::run(&args, &output),
         Command::Doctor(args) => doctor::run(&args, &output),
         Command::Base(args) => base::run(&args, &output),
         Command::Key(args) => key::run(&args, &output),

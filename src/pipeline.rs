@@ -3,6 +3,7 @@
 pub mod build;
 pub mod clearance;
 pub mod doctor;
+pub mod fleet;
 pub mod inspect;
 pub mod mirror;
 pub mod rebase;

@@ -9,6 +9,7 @@ use crate::oci::{Descriptor, Digest, MediaType};
 use crate::signature::bundle;
 use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The most referrers of one digest that are looked at.
 pub const MAX_CANDIDATES: usize = 100;
@@ -117,4 +118,32 @@ pub fn referrer(
     let layer = bundle_of(manifest, subject)?;
     let bytes = stored.document(layer, bundle::MAX_SIZE as u64)?;
     self::bundle(&bytes, subject, trust)
+}
+
+/// Returns what a referrer states, where its signature counts and it states something of this
+/// type.
+///
+/// # Errors
+/// As [`referrer`].
+pub fn predicate(
+    stored: &Stored,
+    manifest: &Manifest,
+    subject: &Digest,
+    trust: &Trust,
+    predicate_type: &str,
+) -> Result<Option<Value>, Refused> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(rename = "predicateType")]
+        predicate_type: String,
+        #[serde(default)]
+        predicate: Value,
+    }
+    let layer = bundle_of(manifest, subject)?;
+    let bytes = stored.document(layer, bundle::MAX_SIZE as u64)?;
+    let verified = sigstore::verify(&bytes, subject.bytes(), &trust.signer, &trust.root)?;
+    let Content::Statement(statement) = verified.content else { return Err(Refused::NoStatement) };
+    let whole: Whole = serde_json::from_slice(statement.as_bytes())
+        .map_err(|error| Refused::Statement(error.to_string()))?;
+    Ok((whole.predicate_type == predicate_type).then_some(whole.predicate))
 }

@@ -47,6 +47,62 @@ pub fn golang(path: &str, version: &str) -> String {
     build("golang", namespace, name, version, &[])
 }
 
+/// A package URL in its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed<'a> {
+    /// The type.
+    pub kind: &'a str,
+    /// Namespace and name, decoded.
+    pub path: String,
+    /// The version, decoded; may be empty.
+    pub version: String,
+    qualifiers: &'a str,
+}
+
+impl Parsed<'_> {
+    /// Returns a qualifier, decoded.
+    pub fn qualifier(&self, key: &str) -> Option<String> {
+        let pairs = self.qualifiers.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| decoded(value))
+    }
+}
+
+/// Takes a package URL apart. None for what is none.
+pub fn parse(purl: &str) -> Option<Parsed<'_>> {
+    let rest = purl.strip_prefix("pkg:")?.trim_start_matches('/');
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (rest, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
+    let (kind, rest) = rest.split_once('/')?;
+    // A version has no slash; an npm scope begins with an at sign.
+    let (path, version) = match rest.rsplit_once('@') {
+        Some((path, version)) if !path.is_empty() && !version.contains('/') => (path, version),
+        _ => (rest, ""),
+    };
+    let path = decoded(path.trim_matches('/'));
+    (!path.is_empty()).then(|| Parsed { kind, path, version: decoded(version), qualifiers })
+}
+
+/// Takes percent-encoding off; what is none stays as it is.
+fn decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
+        match pair.filter(|_| *byte == b'%') {
+            Some((high, low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            None => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Percent-encodes text, for a segment of a package URL or of any other URL.
 pub fn encoded(text: &str) -> String {
     let mut out = String::new();

@@ -22,14 +22,30 @@ const NAMED: usize = 5;
 
 /// What a document says of one component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Told {
-    name: String,
-    version: String,
-    purl: String,
+pub(super) struct Told {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) purl: String,
     licence: Option<String>,
     copyright: Option<String>,
     supplier: Option<String>,
-    sha256: Option<String>,
+    pub(super) sha256: Option<String>,
+    /// Whether it is a program and no part of one.
+    pub(super) application: bool,
+}
+
+/// Reads the components of a document, SPDX 2 or CycloneDX, the one that it is about first.
+/// None for other documents, and for those with more than 100,000 components.
+pub(super) fn told(document: &Value) -> Option<Vec<Told>> {
+    let items = |key: &str| document[key].as_array().into_iter().flatten();
+    let told: Vec<Told> = if document["bomFormat"] == "CycloneDX" {
+        let main = std::iter::once(&document["metadata"]["component"]);
+        main.chain(items("components")).take(COMPONENTS + 1).map(cyclonedx).collect()
+    } else {
+        items("packages").take(COMPONENTS + 1).map(spdx).collect()
+    };
+    let named = told.iter().any(|one| !one.name.is_empty());
+    (named && told.len() <= COMPONENTS).then_some(told)
 }
 
 /// A document about an executable.
@@ -44,15 +60,7 @@ impl Sidecar {
     /// other documents, and for those with more than 100,000 components.
     pub fn read(bytes: &[u8], binary: Digest) -> Option<Self> {
         let document: Value = serde_json::from_slice(bytes).ok()?;
-        let items = |key: &str| document[key].as_array().into_iter().flatten();
-        let told: Vec<Told> = if document["bomFormat"] == "CycloneDX" {
-            let main = std::iter::once(&document["metadata"]["component"]);
-            main.chain(items("components")).take(COMPONENTS + 1).map(cyclonedx).collect()
-        } else {
-            items("packages").take(COMPONENTS + 1).map(spdx).collect()
-        };
-        let named = told.iter().any(|one| !one.name.is_empty());
-        (named && told.len() <= COMPONENTS).then_some(Self { binary, told })
+        told(&document).map(|told| Self { binary, told })
     }
 
     /// Adds what it says to a bill that has the executable already.
@@ -180,6 +188,7 @@ fn cyclonedx(one: &Value) -> Told {
         copyright: copyright(&one["copyright"]),
         supplier: some(supplier).or_else(|| some(text(&one["publisher"]))),
         sha256: hash(hashes, "alg", "SHA-256", "content"),
+        application: one["type"] == "application",
     }
 }
 
@@ -199,6 +208,7 @@ fn spdx(one: &Value) -> Told {
         copyright: copyright(&one["copyrightText"]),
         supplier: supplier.and_then(some),
         sha256: hash(checksums, "algorithm", "SHA256", "checksumValue"),
+        application: one["primaryPackagePurpose"] == "APPLICATION",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a user types.
 
+pub(super) mod fleet;
 pub(super) mod mirror;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,6 +85,9 @@ pub(super) enum Command {
     /// What upstream images may be used here: approved, copied by digest, and watched.
     #[command(after_help = EXIT_CODES)]
     Mirror(mirror::MirrorCommands),
+    /// What is published: judged again by its bills of materials, and searched.
+    #[command(after_help = EXIT_CODES)]
+    Fleet(fleet::FleetCommands),
     /// Tries out what publishing will need.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorCommands),

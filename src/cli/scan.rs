@@ -46,17 +46,7 @@ pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
                 .hint(format!("choose one with `--platform`: {}", there.join(", "))));
         }
     };
-    let mut statements = Vec::new();
-    for path in &args.vex {
-        let shown = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Failure::usage(format!("`{shown}` cannot be read: {error}")))?;
-        statements.extend(
-            vex::read(&shown, &bytes).map_err(|error| {
-                Failure::usage(format!("`{}`: {error}", escape::terminal(&shown)))
-            })?,
-        );
-    }
+    let statements = statements(&args.vex)?;
     let found =
         scan::scan(&bom, &files, &database, &statements).map_err(|error| unusable(path, &error))?;
     match (args.form, output.is_json()) {
@@ -112,6 +102,22 @@ pub(super) fn db(args: &args::Db, output: &Output) -> Result<u8, Failure> {
             Ok(CODE_DONE)
         }
     }
+}
+
+/// Reads OpenVEX documents.
+pub(super) fn statements(files: &[PathBuf]) -> Result<Vec<vex::Statement>, Failure> {
+    let mut statements = Vec::new();
+    for path in files {
+        let shown = path.display().to_string();
+        let bytes = std::fs::read(path)
+            .map_err(|error| Failure::usage(format!("`{shown}` cannot be read: {error}")))?;
+        statements.extend(
+            vex::read(&shown, &bytes).map_err(|error| {
+                Failure::usage(format!("`{}`: {error}", escape::terminal(&shown)))
+            })?,
+        );
+    }
+    Ok(statements)
 }
 
 /// Opens a database.

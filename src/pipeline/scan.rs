@@ -50,24 +50,26 @@ fn state(matched: &Matched) -> (&'static str, Option<&str>) {
     }
 }
 
+/// Writes one vulnerability as JSON.
+pub fn found(matched: &Matched) -> Value {
+    let (state, why) = state(matched);
+    json!({
+        "ids": matched.ids,
+        "summary": matched.summary,
+        "package": {"name": matched.name, "version": matched.version, "purl": matched.purl},
+        "fixed": matched.fixed,
+        "severity": severity(matched),
+        "rated-by": matched.rated,
+        "paths": matched.paths,
+        "state": state,
+        "why": why,
+        "evidence": matched.evidence,
+        "rejects": rejects(matched),
+    })
+}
+
 /// Writes a scan as JSON, `karat.scan/v1`: the same bytes for the same scan.
 pub fn to_json(scan: &Scan, subject: &Subject, database: &Database) -> Value {
-    let found = |matched: &Matched| {
-        let (state, why) = state(matched);
-        json!({
-            "ids": matched.ids,
-            "summary": matched.summary,
-            "package": {"name": matched.name, "version": matched.version, "purl": matched.purl},
-            "fixed": matched.fixed,
-            "severity": severity(matched),
-            "rated-by": matched.rated,
-            "paths": matched.paths,
-            "state": state,
-            "why": why,
-            "evidence": matched.evidence,
-            "rejects": rejects(matched),
-        })
-    };
     json!({
         "schema": "karat.scan/v1",
         "subject": {"name": subject.name, "digest": subject.digest},

@@ -1,14 +1,15 @@
 //! Reading: manifests, blobs, tags.
 
-use super::{Document, RegistryError, Repository, Way};
+use super::{Document, Registries, RegistryError, Repository, Way};
 use crate::archive::verified::VerifiedReader;
-use crate::http::{Fault, HttpError, Method, Request, Response, Resuming, resume};
+use crate::http::{Fault, HttpError, Method, Request, Response, Resuming, Url, resume};
 use crate::oci::document::{DocumentError, MAX_MANIFEST};
-use crate::oci::reference::is_tag;
+use crate::oci::reference::{is_repository, is_tag};
 use crate::oci::{Descriptor, Digest, MediaType};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::Arc;
 
 /// The media types of manifests that are asked for.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
@@ -29,9 +30,47 @@ struct Kind {
 }
 
 #[derive(Deserialize)]
+struct Catalogue {
+    #[serde(default)]
+    repositories: Vec<String>,
+}
+
+#[derive(Deserialize)]
 struct Tags {
     #[serde(default)]
     tags: Option<Vec<String>>,
+}
+
+impl Registries {
+    /// Lists the repositories of a registry, as far as it shows them (distribution, "Listing
+    /// Repositories"; no part of the distribution specification, so that some have no such list).
+    ///
+    /// # Errors
+    /// When the registry does not answer with a list, or with one without end.
+    pub fn catalogue(&self, host: &str) -> Result<Vec<String>, RegistryError> {
+        let (origin, answer) = self.find(host)?;
+        let url =
+            origin.at("/v2/_catalog?n=1000").map_err(|_| RegistryError::Host(host.to_owned()))?;
+        let all = Repository {
+            registries: self.clone(),
+            origin,
+            host: host.to_owned(),
+            name: "_catalog".to_owned(),
+            scopes: vec!["registry:catalog:*".to_owned()],
+            authorization: Arc::default(),
+        };
+        if answer.status() == 401 {
+            all.log_in(&answer)?;
+        }
+        let mut found = BTreeSet::new();
+        all.pages(url, "repositories", &mut |bytes| {
+            let page: Catalogue = serde_json::from_slice(bytes)?;
+            // What is no repository could not be asked for.
+            found.extend(page.repositories.into_iter().filter(|name| is_repository(name)));
+            Ok(found.len())
+        })?;
+        Ok(found.into_iter().collect())
+    }
 }
 
 impl Repository {
@@ -191,7 +230,7 @@ impl Repository {
     /// When the registry does not answer with a list, or with one without end.
     pub fn tags(&self) -> Result<Vec<String>, RegistryError> {
         let mut found = BTreeSet::new();
-        self.pages("tags/list", &mut |bytes| {
+        self.pages(self.at("tags/list")?, "tags", &mut |bytes| {
             let page: Tags = serde_json::from_slice(bytes)?;
             // What is no tag could not be asked for.
             found.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
@@ -200,13 +239,14 @@ impl Repository {
         Ok(found.into_iter().collect())
     }
 
-    /// Reads all pages of a list. `take` reads one and says how many entries there are now.
-    fn pages(
+    /// Reads all pages of a list of `what`. `take` reads one and says how many entries there are
+    /// now.
+    pub(super) fn pages(
         &self,
-        path: &str,
+        mut url: Url,
+        what: &'static str,
         take: &mut dyn FnMut(&[u8]) -> Result<usize, serde_json::Error>,
     ) -> Result<(), RegistryError> {
-        let mut url = self.at(path)?;
         for _ in 0..MAX_PAGES {
             let answer = self.send(&Request::get(url.clone()), Way::Followed)?;
             if answer.status() == 404 {
@@ -223,7 +263,7 @@ impl Repository {
             })?;
             if count > MAX_TAGS {
                 let host = self.host.clone();
-                return Err(RegistryError::Many { host, what: "tags", limit: MAX_TAGS });
+                return Err(RegistryError::Many { host, what, limit: MAX_TAGS });
             }
             match next {
                 None => return Ok(()),
@@ -231,14 +271,11 @@ impl Repository {
                 Some(next) => url = next,
             }
         }
-        Err(RegistryError::Endless(self.place("tags")))
+        Err(RegistryError::Endless(self.place(what)))
     }
 
     /// Returns the address of the next page: one of this registry, or none that is followed.
-    pub(super) fn next_page(
-        &self,
-        answer: &Response,
-    ) -> Result<Option<crate::http::Url>, RegistryError> {
+    pub(super) fn next_page(&self, answer: &Response) -> Result<Option<Url>, RegistryError> {
         let Some(link) = answer.header("link").and_then(super::link::next) else {
             return Ok(None);
         };

@@ -11,6 +11,7 @@ mod build;
 mod bundles;
 mod content;
 mod doctor;
+mod fleet;
 mod gate;
 mod gate_config;
 mod gate_layers;

@@ -166,6 +166,11 @@ impl State {
         if path == "/v2/" {
             return Reply::new(200).json("{}");
         }
+        if path == "/v2/_catalog" {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let names: Vec<_> = held.keys().cloned().collect();
+            return Reply::new(200).json(serde_json::json!({ "repositories": names }).to_string());
+        }
         let Some(rest) = path.strip_prefix("/v2/") else { return error(404, "NOT_FOUND") };
         for (part, kind) in [
             ("/blobs/uploads/", 0),

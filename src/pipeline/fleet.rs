@@ -1,0 +1,244 @@
+//! What is published already: judged again by its signed bills of materials, and searched, without
+//! pulling a layer.
+//!
+//! Takes places in registries, gives images with what their bills say. A bill counts when it
+//! is signed by whom it must be; an image without one cannot be judged, which is said and is
+//! never taken for clean.
+
+use crate::bom::{Listed, Wanted, spdx23};
+use crate::image::stored::{Stored, StoredError};
+use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::pipeline::transfer::{self, TransferError};
+use crate::registry::{Purpose, Registries, RegistryError};
+use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
+use std::collections::BTreeMap;
+
+/// The most images of one repository, and the most repositories.
+const MAX_IMAGES: usize = 10_000;
+
+/// An image that is published.
+#[derive(Debug)]
+pub struct Published {
+    /// `HOST/REPO`.
+    pub place: String,
+    /// The digest of its manifest or index.
+    pub digest: Digest,
+    /// The tags that lead to it.
+    pub tags: Vec<String>,
+    /// Its platforms.
+    pub parts: Vec<Part>,
+}
+
+/// An image of one platform.
+#[derive(Debug)]
+pub struct Part {
+    /// The platform, where karat knows it.
+    pub platform: Option<Platform>,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The digests of its configuration and its layers.
+    pub blobs: Vec<Digest>,
+    /// What its signed bill lists, or why there is none that counts.
+    pub bill: Result<Listed, String>,
+}
+
+/// Returns the repositories at or below some places, by the lists of their registries.
+///
+/// # Errors
+/// When a registry does not answer, or has no such list.
+pub fn repositories(
+    registries: &Registries,
+    places: &[String],
+) -> Result<Vec<String>, RegistryError> {
+    let mut found = Vec::new();
+    let mut lists: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for place in places {
+        let Some((host, root)) = place.split_once('/') else { continue };
+        if !lists.contains_key(host) {
+            lists.insert(host, registries.catalogue(host)?);
+        }
+        let is_below = |name: &&String| {
+            name.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let names = lists.get(host).into_iter().flatten().filter(is_below);
+        found.extend(names.map(|name| format!("{host}/{name}")));
+    }
+    found.sort();
+    found.dedup();
+    if found.len() > MAX_IMAGES {
+        let host = places.first().cloned().unwrap_or_default();
+        return Err(RegistryError::Many { host, what: "repositories", limit: MAX_IMAGES });
+    }
+    Ok(found)
+}
+
+/// Returns the images of a place: that of its digest where it has one, else everything that its
+/// tags lead to.
+///
+/// # Errors
+/// When the registry does not answer, or the place is none.
+pub fn images(
+    registries: &Registries,
+    place: &Reference,
+) -> Result<Vec<(Digest, Vec<String>)>, TransferError> {
+    let Reference::Registry { host, repository: name, tag, digest } = place else {
+        return Err(TransferError::Source(place.clone()));
+    };
+    if let Some(digest) = digest {
+        return Ok(vec![(*digest, tag.iter().cloned().collect())]);
+    }
+    let repository = registries.open(host, name, Purpose::Pull, None)?;
+    let tags = match tag {
+        Some(tag) => vec![tag.clone()],
+        None => repository.tags()?,
+    };
+    let mut found: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+    for tag in tags.into_iter().filter(|tag| !is_of_a_digest(tag)) {
+        if let Some(digest) = repository.head(&tag)? {
+            found.entry(digest).or_default().push(tag);
+        }
+        if found.len() > MAX_IMAGES {
+            let (host, limit) = (host.clone(), MAX_IMAGES);
+            return Err(RegistryError::Many { host, what: "images", limit }.into());
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Says whether a tag belongs to a digest and is none of an image: lists of referrers, and
+/// signatures in cosign's old form.
+fn is_of_a_digest(tag: &str) -> bool {
+    let front = tag.split('.').next().unwrap_or_default();
+    front
+        .strip_prefix("sha256-")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Reads the documents of an image and the bills that are signed of its platforms.
+///
+/// # Errors
+/// When the registry does not answer, or the image cannot be read.
+pub fn published(
+    registries: &Registries,
+    place: &Reference,
+    digest: Digest,
+    tags: Vec<String>,
+    trust: &Trust,
+) -> Result<Published, TransferError> {
+    let Reference::Registry { host, repository, .. } = place else {
+        return Err(TransferError::Source(place.clone()));
+    };
+    let exact = Reference::Registry {
+        host: host.clone(),
+        repository: repository.clone(),
+        tag: None,
+        digest: Some(digest),
+    };
+    let origin = transfer::open(registries, &exact, true, true)?;
+    let mut parts = Vec::new();
+    for manifest in origin.stored.manifests(&origin.root)? {
+        parts.push(part(&origin.stored, &manifest, trust)?);
+    }
+    Ok(Published { place: format!("{host}/{repository}"), digest, tags, parts })
+}
+
+fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part, TransferError> {
+    let (manifest, config) = match stored.documents(descriptor) {
+        Ok(documents) => documents,
+        // A platform that is no image says nothing that could be judged.
+        Err(error) if error.is_judgement() => {
+            return Ok(Part {
+                platform: None,
+                digest: descriptor.digest,
+                blobs: Vec::new(),
+                bill: Err(error.to_string()),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let named = descriptor.platform.as_ref().and_then(|fields| fields.known());
+    let blobs = std::iter::once(manifest.config.digest)
+        .chain(manifest.layers.iter().map(|layer| layer.digest))
+        .collect();
+    Ok(Part {
+        platform: named.or_else(|| config.platform().known()),
+        digest: descriptor.digest,
+        blobs,
+        bill: bill(stored, &descriptor.digest, trust)?,
+    })
+}
+
+/// Finds a signed bill of a digest.
+fn bill(
+    stored: &Stored,
+    subject: &Digest,
+    trust: &Trust,
+) -> Result<Result<Listed, String>, StoredError> {
+    let mut refused: Option<String> = None;
+    let mut looked_at = 0;
+    for referrer in stored.artifacts() {
+        let bytes = stored.document(referrer, MAX_MANIFEST)?;
+        let Ok(manifest) = Manifest::parse(&bytes) else { continue };
+        if manifest.subject.as_ref().is_none_or(|about| about.digest != *subject) {
+            continue;
+        }
+        looked_at += 1;
+        if looked_at > MAX_CANDIDATES {
+            break;
+        }
+        match trust::predicate(stored, &manifest, subject, trust, spdx23::PREDICATE_TYPE) {
+            Ok(Some(document)) => match Listed::read(&document) {
+                Some(listed) => return Ok(Ok(listed)),
+                None => refused = Some("the bill that is signed cannot be read".to_owned()),
+            },
+            Ok(None) => {}
+            Err(Refused::Stored(error)) if !error.is_judgement() => return Err(error),
+            Err(why) => {
+                refused.get_or_insert_with(|| why.to_string());
+            }
+        }
+    }
+    Ok(Err(match refused {
+        Some(why) => format!("no bill of materials that is signed by {}: {why}", trust.signer),
+        None => "no signed bill of materials".to_owned(),
+    }))
+}
+
+impl Part {
+    /// Returns what of it is the hash, or is listed as what is wanted: name and version.
+    pub fn find(&self, wanted: &Wanted) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        if let Wanted::Sha256(hex) = wanted {
+            if self.digest.hex() == *hex {
+                found.push(("the image itself".to_owned(), String::new()));
+            }
+            if self.blobs.iter().any(|blob| blob.hex() == *hex) {
+                found.push(("a layer or the configuration".to_owned(), String::new()));
+            }
+        }
+        if let Ok(listed) = &self.bill {
+            found.extend(listed.find(wanted));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_digests_are_none_of_images() {
+        let hex = "a".repeat(64);
+        for (tag, is) in [
+            (format!("sha256-{hex}"), true),
+            (format!("sha256-{hex}.sig"), true),
+            (format!("sha256-{}", "a".repeat(63)), false),
+            ("v1.2.3".to_owned(), false),
+            ("sha256-x".to_owned(), false),
+        ] {
+            assert_eq!(is_of_a_digest(&tag), is, "{tag}");
+        }
+    }
+}
