@@ -104,6 +104,7 @@ cases! {
         copies_within_a_registry_mount
         a_base_that_cosign_has_signed_is_locked
         doctor_leaves_a_registry_usable
+        what_cosign_has_signed_is_mirrored
         passwords_and_a_private_authority;
     source:
         a_go_program_of_another_commit_or_of_changed_sources_is_told;

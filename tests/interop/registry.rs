@@ -2,7 +2,7 @@
 //! distribution project's `registry` (3.1), and go-containerregistry's. crane, skopeo, oras and
 //! cosign read what karat pushed, and karat reads what they pushed.
 
-use crate::project::{Layout, Project, json};
+use crate::project::{Layout, Project, json, sha256};
 use crate::support::{Outcome, Skip, command, fail, program, succeed};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -349,6 +349,72 @@ pub(crate) fn doctor_leaves_a_registry_usable() -> Outcome {
         assert!(printed.contains("ok       tag-moves"), "{kind:?}: {printed}");
         assert!(!printed.contains("FAILED"), "{kind:?}: {printed}");
         push(&project, &registry, &layout);
+    }
+    Ok(())
+}
+
+pub(crate) fn what_cosign_has_signed_is_mirrored() -> Outcome {
+    let (crane, cosign) = (program("crane")?, program("cosign")?);
+    let project = Project::of_a_c_program()?;
+    let layout = project.signed();
+    let mut keys = command(&cosign);
+    keys.args(["generate-key-pair", "--output-key-prefix", "their"]);
+    succeed(keys.env("COSIGN_PASSWORD", "x").current_dir(project.path("")));
+    for (makers, own) in [
+        (Kind::Debian, Kind::Crane),
+        (Kind::Crane, Kind::Distribution),
+        (Kind::Distribution, Kind::Debian),
+    ] {
+        let makers = Registry::start(&project, makers, "")?;
+        let own = Registry::start(&project, own, "")?;
+        let reference = push(&project, &makers, &layout);
+        project.write(
+            "karat-policy.toml",
+            &format!(
+                "[policy]\nname = \"golden\"\n[registry]\npublish = \"{0}/mirror\"\n\
+                 mirrors = {{ \"{1}\" = \"{0}/mirror\" }}\nallowlist-only = true\n\
+                 [mirror]\nsources = [\"{1}\"]\n[gate]\nrequire = [\"signature\"]\n[gate.rules]\n\
+                 not-scanned = {{ severity = \"medium\", reason = \"r\", owner = \"o\", expires = \"2099-01-01\" }}\n",
+                own.host, makers.host
+            ),
+        );
+        let mirror = |line: &[&str]| {
+            let mut karat = project.karat();
+            karat.arg("mirror").args(line);
+            karat
+        };
+        let tag = format!("docker://{}:v1", makers.place("golden/app"));
+        let who = ["--key", "their.pub", "--owner", "team", "--ticket", "T-1"];
+        let approve = [&["approve", &tag][..], &who].concat();
+        assert_eq!(mirror(&approve).output().expect("karat").status.code(), Some(1));
+        let mut sign = command(&cosign);
+        sign.args(["sign", "--yes", "--key", "their.key", "--tlog-upload=false"])
+            .args(["--use-signing-config=false", "--new-bundle-format=true"])
+            .args(["--allow-http-registry", &reference])
+            .env("COSIGN_PASSWORD", "x")
+            .current_dir(project.path(""));
+        succeed(&mut sign);
+        succeed(&mut mirror(&approve));
+        let ran = succeed(&mut mirror(&["run"]));
+        assert!(ran.contains("copied"), "{ran}");
+        let checked = succeed(&mut mirror(&["check"]));
+        assert!(checked.starts_with("in-sync"), "{checked}");
+        assert!(succeed(&mut mirror(&["run"])).contains("in-sync"));
+
+        let copy = format!("{}@{}", own.place("mirror/golden/app"), layout.digest);
+        succeed(command(&crane).args(["validate", "--remote", &copy]));
+        for key in ["their.pub", "cosign.pub"] {
+            let mut verify = command(&cosign);
+            verify.args(["verify", "--insecure-ignore-tlog", "--allow-http-registry", "--key"]);
+            succeed(verify.arg(project.path(key)).arg(&copy));
+        }
+        // What the registry lists below `publish` is found by its bill.
+        let mut find = project.karat();
+        let hash = sha256(&project.read("app"));
+        let found = succeed(find.args(["fleet", "find", &hash, "--key", "cosign.pub"]));
+        assert!(found.starts_with(&copy), "{found}");
+        fs::remove_file(project.path("approved.lock.toml")).expect("approvals");
+        fs::remove_file(project.path("karat-policy.toml")).expect("the policy");
     }
     Ok(())
 }
