@@ -17,13 +17,13 @@ mod golang;
 pub mod licence;
 mod listed;
 mod owners;
-pub mod purl;
 mod sidecar;
 pub mod spdx23;
 pub mod spdx3;
 mod subject;
 mod traces;
 
+pub use crate::oci::purl;
 pub use component::{Archive, Completeness, Component, Evidence, File, Id, Kind, Source, sha512};
 pub use listed::{Listed, Wanted};
 pub use sidecar::Sidecar;

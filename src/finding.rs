@@ -113,6 +113,24 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// The waiver that takes the finding off the count.
     pub waiver: Option<String>,
+    /// The vulnerability, for findings about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vulnerability: Option<Box<Vulnerability>>,
+}
+
+/// A known vulnerability of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vulnerability {
+    /// Its ids, the one that it is called by first.
+    pub ids: Vec<String>,
+    /// The package URL of the package.
+    pub package: Option<String>,
+    /// How bad it is; none when nobody says it.
+    pub severity: Option<Severity>,
+    /// The first newer version without it; none when none is known.
+    pub fixed: Option<String>,
+    /// Whether the advisory is a mere notice, of a package that nobody maintains for one.
+    pub notice: bool,
 }
 
 /// Who has made the layer that a finding is about.
@@ -151,6 +169,7 @@ impl Finding {
             message: message.into(),
             evidence: Vec::new(),
             waiver: None,
+            vulnerability: None,
         }
     }
 

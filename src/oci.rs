@@ -14,6 +14,7 @@ pub mod layout;
 pub mod path;
 pub mod pattern;
 pub mod platform;
+pub mod purl;
 pub mod reference;
 pub mod strict_json;
 

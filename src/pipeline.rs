@@ -5,6 +5,7 @@ pub mod clearance;
 pub mod doctor;
 pub mod fleet;
 pub mod inspect;
+mod known;
 pub mod mirror;
 pub mod rebase;
 pub mod sbom;

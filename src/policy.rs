@@ -7,6 +7,7 @@
 pub mod draft;
 mod waivers;
 
+use crate::advisory::{Database, vex};
 use crate::base::Known;
 use crate::finding::{Finding, Origin, Severity, Status, rules};
 use crate::inspect::Inspected;
@@ -44,6 +45,16 @@ pub struct Terms<'a> {
     occasion: Occasion,
     now: Now,
     bases: &'a [Known],
+    advised: Option<Advised<'a>>,
+}
+
+/// What is known to be vulnerable, and what somebody has said of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Advised<'a> {
+    /// The advisories.
+    pub database: &'a Database,
+    /// Who says that which of them do not count.
+    pub statements: &'a [vex::Statement],
 }
 
 /// What an image is judged for.
@@ -69,13 +80,29 @@ impl<'a> Terms<'a> {
         now: Now,
     ) -> Result<Self, ProfileTie> {
         let profile = policy.profile_for(names)?;
-        Ok(Self { policy, profile, waivers, names, occasion, now, bases: &[] })
+        Ok(Self { policy, profile, waivers, names, occasion, now, bases: &[], advised: None })
     }
 
     /// Takes bases too, by which findings in layers of a base are told apart.
     #[must_use]
     pub fn knowing(self, bases: &'a [Known]) -> Self {
         Self { bases, ..self }
+    }
+
+    /// Takes advisories too, in which the parts of an image are looked up.
+    #[must_use]
+    pub fn advised(self, advised: Option<Advised<'a>>) -> Self {
+        Self { advised, ..self }
+    }
+
+    /// Returns the advisories that were given.
+    pub fn advisories(&self) -> Option<Advised<'a>> {
+        self.advised
+    }
+
+    /// Returns the time that decides what has expired.
+    pub fn now(&self) -> Now {
+        self.now
     }
 
     /// Returns the policy.
@@ -154,10 +181,21 @@ pub fn rejects(findings: &[Finding], terms: &Terms<'_>) -> bool {
     let only_reports = terms.only_reports();
     findings.iter().any(|finding| {
         finding.status == Status::Open
-            && terms.policy.gate.fail_on.contains(&finding.severity)
+            && is_bad(finding, terms)
             // What was not read is never let in.
             && (!only_reports || rules::is_about_reading(finding.rule))
     })
+}
+
+/// Says whether a finding is as bad as what rejects. Of vulnerabilities the policy speaks apart,
+/// unless it gives their rule a severity.
+fn is_bad(finding: &Finding, terms: &Terms<'_>) -> bool {
+    let gate = &terms.policy.gate;
+    match &finding.vulnerability {
+        Some(found) if found.notice => false,
+        Some(found) => gate.vulnerabilities.reject(found.severity, found.fixed.is_some()),
+        None => gate.fail_on.contains(&finding.severity),
+    }
 }
 
 /// Gives findings the severities of the edition, the occasion and the policy, and returns

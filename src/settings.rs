@@ -3,6 +3,7 @@
 //! Takes the text of a policy file, gives the effective [`Policy`] and where each of its
 //! values is from. Opens no file.
 
+mod advisories;
 pub mod file;
 mod mirror;
 
@@ -12,6 +13,7 @@ use crate::time::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+pub use advisories::{Advisories, Verdict, Vulnerabilities};
 pub use mirror::{DriftState, Mirror};
 
 /// The rules by which images are judged.
@@ -26,6 +28,9 @@ pub struct Policy {
     pub waivers: Waivers,
     /// What bases must be.
     pub bases: Bases,
+    /// By which advisories is judged.
+    #[serde(skip_serializing_if = "Advisories::is_default")]
+    pub advisories: Advisories,
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
@@ -159,6 +164,9 @@ pub struct Gate {
     pub max_size: u64,
     /// What must be signed for an image before it is released or accepted.
     pub require: Vec<Requirement>,
+    /// What known vulnerabilities do.
+    #[serde(skip_serializing_if = "Vulnerabilities::is_default")]
+    pub vulnerabilities: Vulnerabilities,
     /// Severities that differ from the rules' own.
     pub rules: BTreeMap<String, RuleLevel>,
 }
@@ -265,10 +273,12 @@ impl Policy {
                 fail_on: vec![Severity::Critical, Severity::High],
                 max_size: 256 << 20,
                 require: vec![Requirement::Signature, Requirement::Sbom, Requirement::Provenance],
+                vulnerabilities: Vulnerabilities::default(),
                 rules: BTreeMap::new(),
             },
             waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
             bases: Bases { max_age: 90 },
+            advisories: Advisories::default(),
             registry: None,
             mirror: Mirror::default(),
             profile: Vec::new(),

@@ -54,6 +54,13 @@ pub enum Subject {
     Path(ImagePath),
     /// The bytes of a file.
     Sha256(Digest),
+    /// A vulnerability of a package.
+    Vulnerability {
+        /// One of its ids.
+        id: String,
+        /// The package URL of the package; without a version, of every version.
+        package: String,
+    },
 }
 
 impl fmt::Display for Subject {
@@ -61,6 +68,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Path(path) => path.fmt(f),
             Self::Sha256(digest) => digest.fmt(f),
+            Self::Vulnerability { id, package } => write!(f, "{id} of {package}"),
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Record<'a> {
     pub policy: &'a Policy,
     /// The rules that it was inspected by.
     pub rules: RuleSet,
+    /// The database in which known vulnerabilities were looked up; none when nobody has looked.
+    pub database: Option<Digest>,
     /// The encoder of the added layer.
     pub encoder: &'a str,
 }
@@ -57,6 +59,9 @@ impl Record<'_> {
             dependency("recipe", self.recipe_path, &Digest::of(self.recipe.text.as_bytes())),
             dependency("policy", &self.policy.name, &self.policy.digest()),
         ];
+        if let Some(digest) = &self.database {
+            dependencies.push(dependency("advisories", "database", digest));
+        }
         for one in made {
             if let Some(digest) = &one.base.digest {
                 dependencies.push(dependency(
@@ -126,11 +131,18 @@ pub struct Moved<'a> {
     pub base: &'a Base,
 }
 
-/// Writes the predicate of an image that was put on another base: what it was, `was`, and both
-/// bases. How its own layers were made, the provenance of what it was tells.
-pub fn moved(name: &str, was: Digest, moved: &[Moved<'_>], policy: &Policy, epoch: Epoch) -> Value {
+/// Writes the predicate of an image that was put on another base: what it was, `was`, both bases,
+/// and by which policy and which database of advisories it was judged. How its own layers were made, the provenance of what it was tells.
+pub fn moved(
+    name: &str,
+    was: Digest,
+    moved: &[Moved<'_>],
+    (policy, database): (&Policy, Option<Digest>),
+    epoch: Epoch,
+) -> Value {
     let mut dependencies =
         vec![dependency("image", name, &was), dependency("policy", &policy.name, &policy.digest())];
+    dependencies.extend(database.map(|digest| dependency("advisories", "database", &digest)));
     for one in moved {
         let of = |name: &str| format!("{name}?platform={}", one.platform);
         dependencies.push(dependency("image", &of(name), &one.was));

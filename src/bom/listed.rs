@@ -45,7 +45,7 @@ impl Listed {
     /// Returns name and version of everything that fits.
     pub fn find(&self, wanted: &Wanted) -> Vec<(String, String)> {
         let fits = |one: &&Told| match wanted {
-            Wanted::Purl(purl) => !one.purl.is_empty() && is_same(purl, &one.purl),
+            Wanted::Purl(purl) => !one.purl.is_empty() && purl::covers(purl, &one.purl),
             Wanted::Sha256(hex) => one.sha256.as_ref() == Some(hex),
         };
         let mut found: Vec<_> = self
@@ -58,15 +58,6 @@ impl Listed {
         found.dedup();
         found
     }
-}
-
-/// Says whether a package URL is the one that is wanted.
-fn is_same(wanted: &str, found: &str) -> bool {
-    let (Some(wanted), Some(found)) = (purl::parse(wanted), purl::parse(found)) else {
-        return false;
-    };
-    let versions = wanted.version.is_empty() || wanted.version == found.version;
-    (wanted.kind, &wanted.path) == (found.kind, &found.path) && versions
 }
 
 fn component(one: &Told) -> Option<Component> {

@@ -139,6 +139,8 @@ pub(super) struct Build {
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(super) source_date_epoch: Option<String>,
     #[command(flatten)]
+    pub(super) advisories: Advisories,
+    #[command(flatten)]
     pub(super) policy: Policy,
     /// Publishes the image below the policy's `[registry] publish`, by its digest; needs `--sign`.
     #[arg(long)]
@@ -174,6 +176,18 @@ pub(super) struct Policy {
     pub(super) digest: Option<String>,
 }
 
+/// What is known to be vulnerable.
+#[derive(Debug, Default, Args)]
+pub(super) struct Advisories {
+    /// The database of advisories in which the parts of the image are looked up.
+    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
+    pub(super) db: Option<PathBuf>,
+    /// OpenVEX documents that say which vulnerabilities do not count, beside those in `vex/` of the
+    /// project; the later ones win.
+    #[arg(long, value_name = "FILE")]
+    pub(super) vex: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), images in registries
@@ -188,6 +202,8 @@ pub(super) struct Inspect {
     /// waivers of `waivers/`.
     #[arg(long = "as", value_name = "HOST/REPO")]
     pub(super) place: Option<String>,
+    #[command(flatten)]
+    pub(super) advisories: Advisories,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
@@ -221,6 +237,8 @@ pub(super) struct Push {
     #[command(flatten)]
     pub(super) signer: Signer,
     #[command(flatten)]
+    pub(super) advisories: Advisories,
+    #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
     #[arg(long)]
@@ -237,6 +255,8 @@ pub(super) struct Promote {
     pub(super) tags: Vec<String>,
     #[command(flatten)]
     pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) advisories: Advisories,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
@@ -267,6 +287,8 @@ pub(super) struct Rebase {
     pub(super) source_date_epoch: Option<String>,
     #[command(flatten)]
     pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) advisories: Advisories,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
@@ -447,12 +469,8 @@ pub(super) struct Scan {
     /// an image or a file.
     #[arg(value_name = "REF")]
     pub(super) reference: String,
-    /// The database of advisories.
-    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
-    pub(super) db: Option<PathBuf>,
-    /// OpenVEX documents that say which vulnerabilities do not count; the later ones win.
-    #[arg(long, value_name = "FILE")]
-    pub(super) vex: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) advisories: Advisories,
     /// The form of a document to write instead of the account.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     pub(super) form: Option<ScanFormat>,

@@ -4,6 +4,7 @@ use super::args;
 use super::checkout;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
+use super::scan;
 use super::settings;
 use super::site::{self, Stock};
 use super::transfer::Publication;
@@ -68,6 +69,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
         let built = job.and_then(|job| {
             let policy = settings::policy(job.project.root(), &args.policy)?.policy;
             let waivers = settings::waivers(job.project.root())?;
+            let advisories = scan::advisories(&args.advisories, &policy, job.project.root())?;
             let checkout = checkout::of(job.project.root(), output);
             if args.make {
                 make(&job, &platforms, output)?;
@@ -95,6 +97,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 policy: &policy,
                 shelf: stock.shelf(job.project.root(), &shown, threads),
                 waivers: &waivers,
+                advised: advisories.as_ref().map(scan::Advisories::advised),
                 checkout: checkout.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
                 key: key.as_ref(),

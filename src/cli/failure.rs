@@ -500,7 +500,9 @@ impl From<RebaseError> for Failure {
             RebaseError::Base(error) => (*error).into(),
             RebaseError::Publish(error) => error.into(),
             RebaseError::Profile(error) => error.into(),
-            RebaseError::Write(_) | RebaseError::Sign(_) => Self::failed(message),
+            RebaseError::Write(_) | RebaseError::Sign(_) | RebaseError::Database(_) => {
+                Self::failed(message)
+            }
         }
     }
 }
@@ -521,6 +523,7 @@ impl From<InspectError> for Failure {
                 .hint("copy the image to a layout or an archive first"),
             InspectError::Folder(_) => Self::failed(error.to_string()),
             InspectError::Special { .. } | InspectError::Empty(_) => Self::usage(error.to_string()),
+            InspectError::Database(_) => Self::failed(error.to_string()),
         }
     }
 }

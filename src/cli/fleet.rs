@@ -15,6 +15,7 @@ use karat::registry::Registries;
 use karat::settings::Policy;
 use karat::verify::Trust;
 use serde_json::{Value, json};
+use std::path::Path;
 
 pub(super) fn run(args: &fleet::FleetCommands, output: &Output) -> Result<u8, Failure> {
     match &args.command {
@@ -94,13 +95,11 @@ fn name(published: &Published) -> String {
 }
 
 fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
-    let Some(db) = &args.db else {
-        return Err(Failure::usage("NOT SCANNED for known vulnerabilities: there is no database")
-            .hint("make one with `karat db import`, and name it with `--db FILE` or KARAT_DB"));
-    };
-    let database = scan::open(db)?;
-    let statements = scan::statements(&args.vex)?;
     let policy = settings::policy_here(&args.policy)?.policy;
+    let root = settings::project(Path::new("."))?.root().to_owned();
+    let advisories = scan::demanded(&args.advisories, &policy, &root)?;
+    let scan::Advisories { database, statements } = &advisories;
+    let rules = &policy.gate.vulnerabilities;
     let fleet = Fleet::open(&args.places, &args.signer, &policy)?;
     let (mut rejected, mut documents, mut unread) = (false, Vec::new(), None);
     let failed = fleet.each(output, &mut |published| {
@@ -112,7 +111,7 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
                 Err(why) => Err(why.clone()),
                 Ok(listed) => {
                     let nothing = std::collections::BTreeMap::new();
-                    let found = scans::scan(&listed.bom(), &nothing, &database, &statements);
+                    let found = scans::scan(&listed.bom(), &nothing, database, statements);
                     found.map_err(|error| {
                         unread.get_or_insert(error.to_string());
                         error.to_string()
@@ -127,10 +126,11 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
                     parts.push(json!({"platform": platform, "digest": part.digest, "error": why}));
                 }
                 Ok(scan) => {
-                    bad |= scan.found.iter().any(scans::rejects);
+                    bad |= scan.found.iter().any(|one| scans::rejects(one, rules));
                     let open = scan.found.iter().filter(|one| one.state == State::Open);
                     lines.extend(open.map(|one| format!("  {platform}  {}", of_match(one))));
-                    let found: Vec<Value> = scan.found.iter().map(scans::found).collect();
+                    let found: Vec<Value> =
+                        scan.found.iter().map(|one| scans::found(one, rules)).collect();
                     parts.push(json!({
                         "platform": platform,
                         "digest": part.digest,
@@ -156,7 +156,7 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
         }));
     })?;
     if let Some(error) = unread {
-        return Err(Failure::failed(format!("the database `{}`: {error}", db.display())));
+        return Err(Failure::failed(format!("the database of advisories: {error}")));
     }
     if output.is_json() {
         output.json(&json!({
@@ -214,15 +214,18 @@ fn query(text: &str) -> Result<Query, Failure> {
 
 fn find(args: &fleet::Find, output: &Output) -> Result<u8, Failure> {
     let query = query(&args.wanted)?;
-    let database = match (&query, &args.db) {
-        (Query::Vulnerability(id), None) => {
-            return Err(Failure::usage(format!("what `{id}` is about is in a database"))
-                .hint("name one with `--db FILE` or KARAT_DB; `karat db import` makes one"));
-        }
-        (Query::Vulnerability(_), Some(file)) => Some(scan::open(file)?),
-        _ => None,
-    };
+    if let (Query::Vulnerability(id), None) = (&query, &args.db) {
+        return Err(Failure::usage(format!("what `{id}` is about is in a database"))
+            .hint("name one with `--db FILE` or KARAT_DB; `karat db import` makes one"));
+    }
     let policy = settings::policy_here(&args.policy)?.policy;
+    let root = settings::project(Path::new("."))?.root().to_owned();
+    let named = args::Advisories { db: args.db.clone(), vex: Vec::new() };
+    let advisories = match &query {
+        Query::Vulnerability(_) => Some(scan::demanded(&named, &policy, &root)?),
+        Query::Listed(_) => None,
+    };
+    let database = advisories.as_ref().map(|one| &one.database);
     let fleet = match args.places.is_empty() {
         false => Fleet::open(&args.places, &args.signer, &policy)?,
         true => whole(&args.signer, &policy)?,
@@ -241,7 +244,7 @@ fn find(args: &fleet::Find, output: &Output) -> Result<u8, Failure> {
                 Query::Vulnerability(id) => {
                     let listed = part.bill.as_ref().ok();
                     let nothing = std::collections::BTreeMap::new();
-                    let scan = listed.zip(database.as_ref()).map(|(listed, database)| {
+                    let scan = listed.zip(database).map(|(listed, database)| {
                         scans::scan(&listed.bom(), &nothing, database, &[])
                     });
                     match scan.transpose() {

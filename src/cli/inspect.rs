@@ -4,6 +4,7 @@ use super::args;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
 use super::network;
 use super::output::Output;
+use super::scan;
 use super::settings;
 use super::site;
 use karat::base::Shelf;
@@ -34,7 +35,10 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
         Some(place) => names_at(place),
         None => Vec::new(),
     };
-    let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?.knowing(&bases);
+    let advisories = scan::advisories(&args.advisories, &policy, project.root())?;
+    let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?
+        .knowing(&bases)
+        .advised(advisories.as_ref().map(scan::Advisories::advised));
     let mut reports = Vec::new();
     let mut codes = Vec::new();
     let mut failures = Vec::new();

@@ -41,15 +41,17 @@ struct Ground {
     root: PathBuf,
     policy: Policy,
     waivers: Vec<Waiver>,
+    advisories: Option<scan::Advisories>,
     now: Now,
 }
 
 impl Ground {
-    fn read(args: &args::Policy) -> Result<Self, Failure> {
+    fn read(args: &args::Policy, advisories: &args::Advisories) -> Result<Self, Failure> {
         let root = settings::project(Path::new("."))?.root().to_owned();
         let policy = settings::policy_here(args)?.policy;
         let waivers = settings::waivers(&root)?;
-        Ok(Self { root, policy, waivers, now: Now::new(SystemTime::now()) })
+        let advisories = scan::advisories(advisories, &policy, &root)?;
+        Ok(Self { root, policy, waivers, advisories, now: Now::new(SystemTime::now()) })
     }
 
     fn file(&self) -> PathBuf {
@@ -92,7 +94,8 @@ impl Ground {
 
     fn terms<'a>(&'a self, names: &'a [String]) -> Result<Terms<'a>, Failure> {
         let (policy, waivers) = (&self.policy, &self.waivers);
-        Ok(Terms::new(policy, waivers, names, Occasion::Release, self.now)?)
+        let advised = self.advisories.as_ref().map(scan::Advisories::advised);
+        Ok(Terms::new(policy, waivers, names, Occasion::Release, self.now)?.advised(advised))
     }
 
     /// Returns who must have signed what was approved.
@@ -119,7 +122,7 @@ impl Ground {
 }
 
 fn approve(args: &mirror::Approve, output: &Output) -> Result<u8, Failure> {
-    let ground = Ground::read(&args.policy)?;
+    let ground = Ground::read(&args.policy, &args.advisories)?;
     let source = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
     let Reference::Registry { host, repository, tag, .. } = &source else {
         return Err(Failure::usage(format!("`{source}` is in no registry"))
@@ -337,7 +340,7 @@ impl Ground {
 }
 
 fn copy(args: &mirror::Run, output: &Output) -> Result<u8, Failure> {
-    let ground = Ground::read(&args.policy)?;
+    let ground = Ground::read(&args.policy, &args.advisories)?;
     let approvals = ground.demanded()?;
     let entries = ground.entries(&approvals, args.trusted_root.as_deref())?;
     let ends = entries.iter().map(|one| (&one.source, Some(&one.target)));
@@ -438,14 +441,14 @@ fn line(word: &str, artifact: &Artifact, detail: &str, output: &Output) {
 }
 
 fn check(args: &mirror::Check, output: &Output) -> Result<u8, Failure> {
-    let ground = Ground::read(&args.run.policy)?;
+    let ground = Ground::read(&args.run.policy, &args.run.advisories)?;
     let approvals = ground.demanded()?;
-    let database = args.db.as_deref().map(scan::open).transpose()?;
+    let advised = ground.advisories.as_ref().map(scan::Advisories::advised);
     let entries = ground.entries(&approvals, args.run.trusted_root.as_deref())?;
     let ends = entries.iter().map(|one| (&one.source, Some(&one.target)));
     let registries = ground.registries(ends, Access::READ)?;
     output.tell(&format!("policy {} {}", ground.policy.name, ground.policy.digest()));
-    if database.is_none() {
+    if advised.is_none() {
         output.tell("NOT SCANNED for known vulnerabilities: name a database with `--db FILE`");
     }
     let fails = &ground.policy.mirror.fail_on_drift;
@@ -453,7 +456,7 @@ fn check(args: &mirror::Check, output: &Output) -> Result<u8, Failure> {
     let mut documents = Vec::new();
     for Entry { artifact, trust, .. } in &entries {
         let today = ground.now.date();
-        let found = mirroring::check(&registries, artifact, trust, database.as_ref(), today);
+        let found = mirroring::check(&registries, artifact, trust, advised, today);
         let mut document = of_artifact(artifact);
         match found {
             Ok(Drift { states }) => {
@@ -490,7 +493,7 @@ fn check(args: &mirror::Check, output: &Output) -> Result<u8, Failure> {
         output.json(&json!({
             "schema": "karat.drift/v1",
             "policy": {"name": ground.policy.name, "digest": ground.policy.digest()},
-            "database": database.as_ref().map(|one| -> Digest { one.digest() }),
+            "database": advised.map(|advised| -> Digest { advised.database.digest() }),
             "verdict": if sum.rejected { "rejected" } else { "accepted" },
             "artifacts": documents,
             "unapproved-in-target": strays,

@@ -5,7 +5,7 @@ use super::build::{from_here, threads};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::site::{self, Stock};
-use super::{network, settings, verify};
+use super::{network, scan, settings, verify};
 use karat::finding::{Severity, escape};
 use karat::oci::Reference;
 use karat::oci::reference::is_hosted_repository;
@@ -24,6 +24,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let project = settings::project(Path::new("."))?;
     let policy = settings::policy(project.root(), &args.policy)?.policy;
     let waivers = settings::waivers(project.root())?;
+    let advisories = scan::advisories(&args.advisories, &policy, project.root())?;
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let name = name(args, &reference, &policy)?;
     let key = settings::private_key(&args.sign)?;
@@ -54,6 +55,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         shelf: stock.shelf(project.root(), &shown, threads()),
         policy: &policy,
         waivers: &waivers,
+        advised: advisories.as_ref().map(scan::Advisories::advised),
         occasion: Occasion::Local,
         epoch,
         now: Now::new(SystemTime::now()),

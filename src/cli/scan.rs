@@ -3,12 +3,14 @@
 use super::args::{self, DbCommand, ScanFormat};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::{self, Output};
-use super::{network, settings};
+use super::{network, settings, site};
 use karat::advisory::{Database, DatabaseError, database, import, vex};
 use karat::finding::escape;
 use karat::oci::{Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
 use karat::pipeline::scan;
+use karat::policy::Advised;
+use karat::settings::Policy;
 use karat::store::{Content, SpoolRoom};
 use std::fs::{File, Permissions};
 use std::io::Write as _;
@@ -20,18 +22,16 @@ use std::sync::Arc;
 const DUMP: u64 = 4 << 30;
 
 pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
-    let Some(path) = &args.db else {
-        return Err(Failure::usage("NOT SCANNED for known vulnerabilities: there is no database")
-            .hint("make one with `karat db import`, and name it with `--db FILE` or KARAT_DB"));
-    };
-    let database = open(path)?;
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let root = settings::project(Path::new("."))?.root().to_owned();
+    let advisories = demanded(&args.advisories, &policy, &root)?;
+    let Advisories { database, statements } = &advisories;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose();
     let platform = platform.map_err(|error| Failure::usage(error.to_string()))?;
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let described = match &reference {
         Reference::Registry { repository, .. } => {
-            let policy = settings::policy_here(&args.policy)?.policy;
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
             let name = repository.clone();
             opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch)?
@@ -46,17 +46,20 @@ pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
                 .hint(format!("choose one with `--platform`: {}", there.join(", "))));
         }
     };
-    let statements = statements(&args.vex)?;
-    let found =
-        scan::scan(&bom, &files, &database, &statements).map_err(|error| unusable(path, &error))?;
+    let found = scan::scan(&bom, &files, database, statements)
+        .map_err(|error| Failure::failed(format!("the database of advisories: {error}")))?;
+    let rules = &policy.gate.vulnerabilities;
     match (args.form, output.is_json()) {
         (Some(ScanFormat::OpenVex), _) => {
             output.document(&String::from_utf8_lossy(&vex::to_bytes(&found, &subject)));
         }
-        (None, true) => output.json(&scan::to_json(&found, &subject, &database)),
-        (None, false) => output.document(&scan::to_text(&found, &subject, &database, args.all)),
+        (None, true) => output.json(&scan::to_json(&found, &subject, database, rules)),
+        (None, false) => {
+            output.document(&scan::to_text(&found, &subject, database, rules, args.all))
+        }
     }
-    Ok(if found.found.iter().any(scan::rejects) { CODE_REJECTED } else { CODE_DONE })
+    let rejected = found.found.iter().any(|one| scan::rejects(one, rules));
+    Ok(if rejected { CODE_REJECTED } else { CODE_DONE })
 }
 
 pub(super) fn db(args: &args::Db, output: &Output) -> Result<u8, Failure> {
@@ -104,13 +107,92 @@ pub(super) fn db(args: &args::Db, output: &Output) -> Result<u8, Failure> {
     }
 }
 
+/// A database that is open, and what was said of its advisories.
+pub(super) struct Advisories {
+    pub(super) database: Database,
+    pub(super) statements: Vec<vex::Statement>,
+}
+
+impl Advisories {
+    /// Returns them as judgements take them.
+    pub(super) fn advised(&self) -> Advised<'_> {
+        Advised { database: &self.database, statements: &self.statements }
+    }
+}
+
+/// The folder of a project's OpenVEX documents.
+const VEX: &str = "vex";
+/// The most files in it.
+const MAX_VEX: usize = 1000;
+
+/// Opens the database that the user has named, which must be the one that the policy pins, and
+/// reads the OpenVEX documents of the project and those that the user has named. None without a
+/// database.
+pub(super) fn advisories(
+    args: &args::Advisories,
+    policy: &Policy,
+    root: &Path,
+) -> Result<Option<Advisories>, Failure> {
+    let Some(path) = args.db.as_ref().filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(None);
+    };
+    let database = open(path)?;
+    let found = database.digest();
+    if let Some(wanted) = policy.advisories.database.filter(|wanted| *wanted != found) {
+        return Err(Failure::usage(format!(
+            "the database `{}` is {found}, and the policy demands {wanted}",
+            path.display()
+        ))
+        .hint("`[advisories] database` of the policy pins it"));
+    }
+    let mut files = documents(root)?;
+    files.extend(args.vex.iter().cloned());
+    Ok(Some(Advisories { database, statements: statements(&files)? }))
+}
+
+/// Returns [`advisories`], which must be there.
+pub(super) fn demanded(
+    args: &args::Advisories,
+    policy: &Policy,
+    root: &Path,
+) -> Result<Advisories, Failure> {
+    advisories(args, policy, root)?.ok_or_else(|| {
+        Failure::usage("NOT SCANNED for known vulnerabilities: there is no database")
+            .hint("make one with `karat db import`, and name it with `--db FILE` or KARAT_DB")
+    })
+}
+
+/// Lists a project's `vex/*.json` in byte order.
+fn documents(root: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let folder = root.join(VEX);
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Failure::failed(format!("`{}`: {error}", folder.display())));
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| site::from_here(&entry.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    if files.len() > MAX_VEX {
+        return Err(Failure::usage(format!(
+            "`{}` holds more than {MAX_VEX} files",
+            folder.display()
+        )));
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Reads OpenVEX documents.
-pub(super) fn statements(files: &[PathBuf]) -> Result<Vec<vex::Statement>, Failure> {
+fn statements(files: &[PathBuf]) -> Result<Vec<vex::Statement>, Failure> {
     let mut statements = Vec::new();
     for path in files {
         let shown = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Failure::usage(format!("`{shown}` cannot be read: {error}")))?;
+        let bytes = settings::file(path, "OpenVEX documents", vex::LONGEST)?;
         statements.extend(
             vex::read(&shown, &bytes).map_err(|error| {
                 Failure::usage(format!("`{}`: {error}", escape::terminal(&shown)))
@@ -121,7 +203,7 @@ pub(super) fn statements(files: &[PathBuf]) -> Result<Vec<vex::Statement>, Failu
 }
 
 /// Opens a database.
-pub(super) fn open(path: &Path) -> Result<Database, Failure> {
+fn open(path: &Path) -> Result<Database, Failure> {
     Database::open(path).map_err(|error| unusable(path, &error))
 }
 

@@ -4,6 +4,7 @@ use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::network;
 use super::output::{Output, bytes};
+use super::scan;
 use super::settings;
 use karat::finding::report::Verdict;
 use karat::finding::{Severity, escape};
@@ -29,6 +30,7 @@ struct Asked<'a> {
     source: Reference,
     destination: Reference,
     signer: Option<&'a args::Signer>,
+    advisories: Option<&'a args::Advisories>,
     offline: bool,
     policy: Policy,
     /// Tags beside that of the destination.
@@ -44,7 +46,8 @@ pub(super) fn pull(args: &args::Pull, output: &Output) -> Result<u8, Failure> {
     }
     let policy = settings::policy_here(&args.policy)?.policy;
     let offline = args.offline;
-    run(&Asked { source, destination, signer: None, offline, policy, tags: &[] }, output)
+    let (signer, advisories) = (None, None);
+    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
 }
 
 pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
@@ -56,14 +59,16 @@ pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let destination = remote(&args.destination)?;
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    run(&Asked { source, destination, signer, offline, policy, tags: &[] }, output)
+    let advisories = Some(&args.advisories);
+    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
 }
 
 pub(super) fn copy(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let (source, destination) = (reference(&args.source)?, reference(&args.destination)?);
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    run(&Asked { source, destination, signer, offline, policy, tags: &[] }, output)
+    let advisories = Some(&args.advisories);
+    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
 }
 
 /// Brings an image from where the policy lets images wait to where it publishes them.
@@ -90,7 +95,11 @@ pub(super) fn promote(args: &args::Promote, output: &Output) -> Result<u8, Failu
     };
     let destination = reference(&format!("docker://{publish}{name}"))?;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    run(&Asked { source, destination, signer, offline, policy, tags: &args.tags }, output)
+    let advisories = Some(&args.advisories);
+    run(
+        &Asked { source, destination, signer, advisories, offline, policy, tags: &args.tags },
+        output,
+    )
 }
 
 /// Makes sure that tags say something.
@@ -320,10 +329,16 @@ fn is_cleared(
             .hint("name the public key, `--key cosign.pub`, or `--identity` with `--issuer`"));
         }
     };
-    let waivers = settings::waivers(settings::project(Path::new("."))?.root())?;
+    let root = settings::project(Path::new("."))?.root().to_owned();
+    let waivers = settings::waivers(&root)?;
+    let advisories = match asked.advisories {
+        Some(args) => scan::advisories(args, policy, &root)?,
+        None => None,
+    };
     let names = names_at(place);
     let now = Now::new(SystemTime::now());
-    let terms = Terms::new(policy, &waivers, &names, Occasion::Release, now)?;
+    let terms = Terms::new(policy, &waivers, &names, Occasion::Release, now)?
+        .advised(advisories.as_ref().map(scan::Advisories::advised));
     let report = pipeline::inspect::opened(&asked.source, &origin.stored, &origin.root, &terms)?;
     let mut cleared = report.verdict == Verdict::Accepted;
     output.tell(&format!("policy {} {}", policy.name, policy.digest()));

@@ -3,6 +3,7 @@
 use super::{Finding, Severity, Status, escape};
 use crate::oci::Digest;
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt::Write;
 
 /// The most findings of one rule that text shows; the rest is counted.
@@ -25,8 +26,11 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The packages that are in it.
     pub packages: Vec<Package>,
-    /// The known vulnerabilities; scanning comes with a later version.
-    pub vulnerabilities: Vec<()>,
+    /// The known vulnerabilities, those too that do not count, as `karat scan` writes them.
+    pub vulnerabilities: Vec<Value>,
+    /// The database in which they were looked up; none when nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<Digest>,
     /// One report a platform, for an image of several.
     pub images: Vec<Report>,
 }
@@ -205,6 +209,10 @@ impl Report {
                 );
             }
             let _ = writeln!(page, "</table><p>{} packages</p>", report.packages.len());
+            if let Some(database) = report.database {
+                let count = report.vulnerabilities.len();
+                let _ = writeln!(page, "<p>{count} vulnerabilities in <code>{database}</code></p>");
+            }
         }
         page
     }

@@ -1,6 +1,8 @@
 //! recipe → base → assemble → inspect → bill of materials → judgement → image →
 //! attestations → signature → outputs.
 
+use super::known::{self, Known};
+use crate::advisory::DatabaseError;
 use crate::assemble::input::Project;
 use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
@@ -14,7 +16,7 @@ use crate::image::{Image, Origin};
 use crate::inspect::{self, Ahead};
 use crate::oci::layout::LayoutWriter;
 use crate::oci::{Descriptor, Platform};
-use crate::policy::{self, Cleared, Occasion, Terms};
+use crate::policy::{self, Advised, Cleared, Occasion, Terms};
 use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::recipe::{Compression, Recipe};
 use crate::settings::{Policy, ProfileTie};
@@ -51,6 +53,8 @@ pub struct Options<'a> {
     pub shelf: Shelf<'a>,
     /// The waivers of the project's `waivers/`.
     pub waivers: &'a [Waiver],
+    /// The advisories in which its parts are looked up, if there are any.
+    pub advised: Option<Advised<'a>>,
     /// What version control holds, where the project is under it.
     pub checkout: Option<&'a Checkout>,
     /// What the image is judged for.
@@ -126,6 +130,8 @@ pub enum BuildError {
     WaiverTwice(String, String, String),
     #[error("failed to sign: {0}")]
     Sign(#[from] signature::Error),
+    #[error("the database of advisories: {0}")]
+    Database(#[from] DatabaseError),
 }
 
 impl From<BaseError> for BuildError {
@@ -143,7 +149,8 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let platforms = platforms(options)?;
     let waivers = waivers(options)?;
     let names = options.policy.names_of(&options.recipe.name);
-    let terms = Terms::new(options.policy, &waivers, &names, options.occasion, options.now)?;
+    let terms = Terms::new(options.policy, &waivers, &names, options.occasion, options.now)?
+        .advised(options.advised);
     for destination in options.destinations {
         destination.check()?;
     }
@@ -215,6 +222,7 @@ struct Platformed {
     base: Base,
     documents: config::Documents,
     bom: Bom,
+    known: Known,
     judged: policy::Judged<()>,
 }
 
@@ -270,12 +278,15 @@ fn one(
         (packed, inspected, bom)
     });
     let packed = packed?;
-    let mut further = further(&image, &packed, &base, options.policy);
+    let mut known = known::known(&bom, &known::executables(&image, &bom), terms)?;
+    let mut further = std::mem::take(&mut known.findings);
+    further.extend(too_large(&image, &packed, &base, options.policy));
     further.extend(freshness(&base, options.policy, options.now));
     further.extend(excluded(&base));
     further.extend(untracked(options, &inputs));
-    let known = [base.known()];
-    let judged = policy::judge(inspected, &packed.diff_ids, further, &terms.knowing(&known));
+    let bases = [base.known()];
+    let judged = policy::judge(inspected, &packed.diff_ids, further, &terms.knowing(&bases));
+    let known = known.waived(&judged.findings);
     let judged =
         policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
     let documents = config::documents(&image, &packed);
@@ -291,7 +302,7 @@ fn one(
         stored: (all - added, added),
         packages: super::packages(&bom).len(),
     };
-    Ok(Platformed { account, base, documents, bom, judged })
+    Ok(Platformed { account, base, documents, bom, known, judged })
 }
 
 /// Reads the documents that came with executables; each was bound to its file before.
@@ -306,27 +317,19 @@ fn sidecars(inputs: &[Input]) -> Vec<bom::Sidecar> {
     inputs.iter().filter(|input| of_role(&input.role)).filter_map(read).collect()
 }
 
-/// Findings about the image as a whole that no file shows.
-pub(super) fn further(
+/// Says that the layers beside the base's are too large.
+pub(super) fn too_large(
     image: &Image,
     packed: &Packed,
     base: &Base,
     policy: &Policy,
-) -> Vec<Finding> {
-    let mut findings = vec![super::inspect::not_scanned()];
+) -> Option<Finding> {
     let added = packed.added_size(base);
-    if added > policy.gate.max_size {
-        let finding = Finding::new(
-            &rules::IMAGE_TOO_LARGE,
-            format!(
-                "the added layers have {added} bytes, and the policy allows {}",
-                policy.gate.max_size
-            ),
-        );
-        let unpacked = image.file_bytes(Origin::Added);
-        findings.push(finding.because([format!("{unpacked} bytes of files before compression")]));
-    }
-    findings
+    let most = policy.gate.max_size;
+    let message = format!("the added layers have {added} bytes, and the policy allows {most}");
+    let unpacked = image.file_bytes(Origin::Added);
+    let why = [format!("{unpacked} bytes of files before compression")];
+    (added > most).then(|| Finding::new(&rules::IMAGE_TOO_LARGE, message).because(why))
 }
 
 /// Findings about the age of a base: past its last day, or locked too long ago.
@@ -440,15 +443,17 @@ fn report(
 ) -> Report {
     let policy = super::policy_name(terms);
     let rules = inspect::rule_set();
-    let of = |digest, platform, verdict: bool, findings, packages, images| Report {
+    let database = terms.advisories().map(|advised| advised.database.digest());
+    let of = |digest, platform, verdict: bool, images| Report {
         schema: Report::SCHEMA,
         subject: Subject { reference: destination.to_string(), digest, platform },
         policy: policy.clone(),
         rules: rules.clone(),
         verdict: if verdict { Verdict::Accepted } else { Verdict::Rejected },
-        findings,
-        packages,
+        findings: Vec::new(),
+        packages: Vec::new(),
         vulnerabilities: Vec::new(),
+        database,
         images,
     };
     let mut reports: Vec<Report> = images
@@ -457,14 +462,12 @@ fn report(
             let cleared = image.judged.cleared.is_some();
             let digest = cleared.then_some(image.documents.descriptor.digest);
             let platform = Some(image.account.platform.to_string());
-            of(
-                digest,
-                platform,
-                cleared,
-                image.judged.findings.clone(),
-                super::packages(&image.bom),
-                Vec::new(),
-            )
+            Report {
+                findings: image.judged.findings.clone(),
+                packages: super::packages(&image.bom),
+                vulnerabilities: image.known.vulnerabilities.clone(),
+                ..of(digest, platform, cleared, Vec::new())
+            }
         })
         .collect();
     if reports.len() == 1
@@ -472,7 +475,7 @@ fn report(
     {
         return only;
     }
-    of(accepted.then_some(root.digest), None, accepted, Vec::new(), Vec::new(), reports)
+    of(accepted.then_some(root.digest), None, accepted, reports)
 }
 
 /// What goes out beside the image.
@@ -495,6 +498,7 @@ fn papers_and_referrers(
         epoch: options.epoch,
         policy: options.policy,
         rules: inspect::rule_set(),
+        database: options.advised.map(|advised| advised.database.digest()),
         encoder: match options.recipe.compression {
             Compression::Gzip => crate::archive::gzip::ENCODER_ID,
             Compression::Zstd => crate::archive::zstd::ENCODER_ID,

@@ -1,6 +1,8 @@
 //! Looking at what somebody else has made: an image in a layout or an archive, a folder, or
 //! a file.
 
+use super::known::{self, Known};
+use crate::advisory::DatabaseError;
 use crate::archive::Limits;
 use crate::bom;
 use crate::finding::report::{Report, Subject, Verdict};
@@ -10,7 +12,7 @@ use crate::image::folder::{self, FolderError};
 use crate::image::stored::{Stored, StoredError};
 use crate::inspect::{self, Ahead, Rules};
 use crate::oci::document::Config;
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::oci::{Descriptor, DiffId, Digest, Reference};
 use crate::policy::{self, Terms};
 use crate::store::{Content, SpoolError, SpoolRoom};
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ pub enum InspectError {
     File { path: String, error: SpoolError },
     #[error("`{path}`: {error}")]
     Open { path: String, error: io::Error },
+    #[error("the database of advisories: {0}")]
+    Database(#[from] DatabaseError),
 }
 
 /// Inspects what a reference names and judges it.
@@ -107,16 +111,9 @@ fn report(
         findings,
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
+        database: None,
         images: Vec::new(),
     }
-}
-
-/// Says that nobody has looked for known vulnerabilities.
-pub(super) fn not_scanned() -> Finding {
-    Finding::new(
-        &rules::NOT_SCANNED,
-        "NOT SCANNED for known vulnerabilities: no database was looked at",
-    )
 }
 
 fn unreadable(
@@ -169,7 +166,7 @@ fn of_root(
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
         let read = stored.read_observed(descriptor, &room, &limits, &mut ahead);
         let mut one = match read {
-            Ok(image) => judged(reference, terms, descriptor.digest, &image, &ahead),
+            Ok(image) => judged(reference, terms, descriptor.digest, &image, &ahead)?,
             Err(error) if error.is_judgement() => {
                 unreadable(reference, terms, Some(descriptor), &error)
             }
@@ -198,17 +195,35 @@ fn judged(
     digest: Digest,
     image: &Image,
     ahead: &Ahead,
-) -> Report {
+) -> Result<Report, InspectError> {
     let platform = image.config.platform().known();
     let rules = Rules { platform: platform.clone(), ..Rules::default() };
     let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
     let inspected = inspect::image(image, &rules, ahead);
-    let judged = policy::judge(inspected, &diff_ids, vec![not_scanned()], terms);
-    let mut one = report(reference, terms, judged.findings, judged.cleared.is_some());
+    let bom = bom::describe(image, &[], bom::Detail::Lists);
+    let known = known::known(&bom, &known::executables(image, &bom), terms)?;
+    let mut one = judged_with(inspected, &diff_ids, known, reference, terms);
     one.subject.digest = Some(digest);
     one.subject.platform = platform.map(|platform| platform.to_string());
-    one.packages = super::packages(&bom::describe(image, &[], bom::Detail::Lists));
-    one
+    one.packages = super::packages(&bom);
+    Ok(one)
+}
+
+/// Judges what was inspected and looked up.
+fn judged_with<T>(
+    inspected: inspect::Inspected<T>,
+    diff_ids: &[DiffId],
+    mut known: Known,
+    reference: &Reference,
+    terms: &Terms<'_>,
+) -> Report {
+    let further = std::mem::take(&mut known.findings);
+    let judged = policy::judge(inspected, diff_ids, further, terms);
+    let known = known.waived(&judged.findings);
+    let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
+    report.vulnerabilities = known.vulnerabilities;
+    report.database = known.database;
+    report
 }
 
 /// Inspects the images that `docker load` finds in an archive that is no layout.
@@ -222,7 +237,9 @@ fn saved(
         let mut ahead = Ahead::default();
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
         match stored.read_saved(image, &room, &limits, &mut ahead) {
-            Ok((digest, image)) => reports.push(judged(reference, terms, digest, &image, &ahead)),
+            Ok((digest, image)) => {
+                reports.push(judged(reference, terms, digest, &image, &ahead)?);
+            }
             Err(error) if error.is_judgement() => {
                 reports.push(unreadable(reference, terms, None, &error));
             }
@@ -258,11 +275,15 @@ fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Repor
         }
         Err(error) => return Err(error.into()),
     };
-    let judged = policy::judge(inspect::layer(&layer), &[], Vec::new(), terms);
-    let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     let layers = vec![layer];
     let image = Image { config: Config::default(), layers, annotations: BTreeMap::new() };
-    report.packages = super::packages(&bom::describe(&image, &[], bom::Detail::Lists));
+    let bom = bom::describe(&image, &[], bom::Detail::Lists);
+    let known = asked(terms, || known::known(&bom, &known::executables(&image, &bom), terms))?;
+    let Some(layer) = image.layers.first() else {
+        return Err(InspectError::Empty(path.display().to_string()));
+    };
+    let mut report = judged_with(inspect::layer(layer), &[], known, reference, terms);
+    report.packages = super::packages(&bom);
     Ok(report)
 }
 
@@ -291,9 +312,20 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
         .map_err(|error| InspectError::File { path: shown.clone(), error })?;
     let content = Content::whole(Arc::new(spool));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let judged = policy::judge(inspect::file(&name, &content), &[], Vec::new(), terms);
-    let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
+    let bom = bom::file(name.as_bytes(), &content, bom::Detail::Lists);
+    let files = BTreeMap::from([(content.sha256(), content.clone())]);
+    let known = asked(terms, || known::known(&bom, &files, terms))?;
+    let mut report = judged_with(inspect::file(&name, &content), &[], known, reference, terms);
     report.subject.digest = Some(content.sha256());
-    report.packages = super::packages(&bom::file(name.as_bytes(), &content, bom::Detail::Lists));
+    report.packages = super::packages(&bom);
     Ok(report)
+}
+
+/// Looks up what is no image only when somebody has given a database: a lone file or folder is
+/// not published, so that nobody has to be told that it was not looked up.
+fn asked(
+    terms: &Terms<'_>,
+    look: impl FnOnce() -> Result<Known, DatabaseError>,
+) -> Result<Known, DatabaseError> {
+    if terms.advisories().is_some() { look() } else { Ok(Known::default()) }
 }

@@ -4,7 +4,9 @@
 //! Which layers are the image's own, its history says: karat writes one step a layer. That is
 //! believed only of an image that is signed as it must be.
 
-use super::build::{excluded, freshness, further};
+use super::build::{excluded, freshness, too_large};
+use super::known::{self, Known};
+use crate::advisory::DatabaseError;
 use crate::archive::Limits;
 use crate::assemble::{Packed, config};
 use crate::attest;
@@ -18,7 +20,7 @@ use crate::inspect::{self, Ahead};
 use crate::oci::document::{Config, History, Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
 use crate::oci::layout::LayoutWriter;
 use crate::oci::{Descriptor, Digest, Platform};
-use crate::policy::{self, Cleared, Occasion, Terms};
+use crate::policy::{self, Advised, Cleared, Occasion, Terms};
 use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::settings::{Policy, ProfileTie, Requirement};
 use crate::sign;
@@ -58,6 +60,8 @@ pub struct Options<'a> {
     pub occasion: Occasion,
     /// The time that is written.
     pub epoch: Epoch,
+    /// The advisories in which its parts are looked up, if there are any.
+    pub advised: Option<Advised<'a>>,
     /// The time that decides what has expired.
     pub now: Now,
     /// The key that signs.
@@ -110,6 +114,8 @@ pub enum RebaseError {
     Write(io::Error),
     #[error("failed to sign: {0}")]
     Sign(#[from] signature::Error),
+    #[error("the database of advisories: {0}")]
+    Database(#[from] DatabaseError),
 }
 
 /// The image of one platform on its new base, judged.
@@ -121,6 +127,7 @@ struct Moving {
     base: Base,
     documents: config::Documents,
     bom: Bom,
+    known: Known,
     /// What it says of itself: its labels and annotations.
     said: BTreeMap<String, String>,
     findings: Vec<crate::finding::Finding>,
@@ -143,7 +150,8 @@ pub fn rebase(options: &Options<'_>) -> Result<Rebased, RebaseError> {
         return Err(RebaseError::NotSigned(Box::new(verification)));
     }
     let names = policy.names_of(options.name);
-    let terms = Terms::new(policy, options.waivers, &names, options.occasion, options.now)?;
+    let terms = Terms::new(policy, options.waivers, &names, options.occasion, options.now)?
+        .advised(options.advised);
     for destination in options.destinations {
         destination.check()?;
     }
@@ -232,11 +240,14 @@ fn one(
     let rules = inspect::Rules { platform: Some(platform.clone()), ..inspect::Rules::default() };
     let inspected = inspect::image(&image, &rules, &Ahead::default());
     let bom = bom::of(&image, &base.packages);
-    let mut about = further(&image, &packed, &base, options.policy);
+    let mut known = known::known(&bom, &known::executables(&image, &bom), terms)?;
+    let mut about = std::mem::take(&mut known.findings);
+    about.extend(too_large(&image, &packed, &base, options.policy));
     about.extend(freshness(&base, options.policy, options.now));
     about.extend(excluded(&base));
-    let known = [base.known()];
-    let judged = policy::judge(inspected, &packed.diff_ids, about, &terms.knowing(&known));
+    let bases = [base.known()];
+    let judged = policy::judge(inspected, &packed.diff_ids, about, &terms.knowing(&bases));
+    let known = known.waived(&judged.findings);
     let (findings, cleared) = (judged.findings, judged.cleared.map(Cleared::forget));
     let documents = config::documents(&image, &packed);
     for bytes in [&documents.config, &documents.manifest] {
@@ -245,7 +256,7 @@ fn one(
     let was = descriptor.digest;
     let mut said = image.config.config.labels.clone();
     said.extend(image.annotations.clone());
-    Ok(Moving { platform, old, was, base, documents, bom, said, findings, cleared })
+    Ok(Moving { platform, old, was, base, documents, bom, known, said, findings, cleared })
 }
 
 /// Reads a layer of the image's own.
@@ -339,6 +350,7 @@ fn report(
         findings: Vec::new(),
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
+        database: terms.advisories().map(|advised| advised.database.digest()),
         images: Vec::new(),
     };
     let of = |image: &Moving| {
@@ -347,6 +359,7 @@ fn report(
         let mut one = whole(cleared, digest, Some(image.platform.to_string()));
         one.findings.clone_from(&image.findings);
         one.packages = super::packages(&image.bom);
+        one.vulnerabilities.clone_from(&image.known.vulnerabilities);
         one
     };
     match images {
@@ -391,7 +404,8 @@ fn attested(
         })
         .collect();
     let predicate = |moved: &[Moved<'_>], was: Digest| {
-        provenance::moved(options.name, was, moved, options.policy, options.epoch)
+        let database = options.advised.map(|advised| advised.database.digest());
+        provenance::moved(options.name, was, moved, (options.policy, database), options.epoch)
     };
     let subject = |of: &Moving, descriptor: &Descriptor, bytes: &[u8], about: bom::About| {
         let (name, epoch) = (options.name.to_owned(), options.epoch);

@@ -10,7 +10,7 @@ use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::store::{Content, SpoolRoom};
 use crate::time::Epoch;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,14 +90,7 @@ fn image(
 
 fn one(image: &Image, subject: Subject) -> Described {
     let bom = bom::of(image, &[]);
-    let wanted: BTreeSet<Digest> =
-        bom.executables().filter_map(|one| Some(one.file.as_ref()?.sha256)).collect();
-    let entries = image.layers.iter().flat_map(|layer| &layer.entries);
-    let contents = entries.filter_map(|entry| entry.content());
-    let files = contents
-        .map(|content| (content.sha256(), content.clone()))
-        .filter(|(sha256, _)| wanted.contains(sha256))
-        .collect();
+    let files = super::known::executables(image, &bom);
     Described::One(Box::new(bom), subject, files)
 }
 

@@ -4,15 +4,13 @@
 
 use crate::advisory::{self, Database, DatabaseError, Matched, Scan, State, vex};
 use crate::bom::{Bom, Subject};
-use crate::finding::{Severity, escape};
+use crate::finding::escape;
 use crate::oci::Digest;
+use crate::settings::Vulnerabilities;
 use crate::store::Content;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
-/// The severities that reject, and whether one that nobody has rated does: the built-in policy.
-const FAIL_ON: [Severity; 2] = [Severity::Critical, Severity::High];
 
 /// Looks up what was described.
 ///
@@ -27,11 +25,11 @@ pub fn scan(
     advisory::scan(bom, database, &|sha256| files.get(sha256).cloned(), statements)
 }
 
-/// Says whether a vulnerability rejects: it is open, no mere notice, and critical, high, or
-/// rated by nobody.
-pub fn rejects(matched: &Matched) -> bool {
-    let bad = matched.severity.is_none_or(|severity| FAIL_ON.contains(&severity));
-    matched.state == State::Open && matched.notice.is_none() && bad
+/// Says whether a vulnerability rejects: it is open, no mere notice, and as bad as `rules` say.
+pub fn rejects(matched: &Matched, rules: &Vulnerabilities) -> bool {
+    matched.state == State::Open
+        && matched.notice.is_none()
+        && rules.reject(matched.severity, matched.fixed.is_some())
 }
 
 fn severity(matched: &Matched) -> String {
@@ -51,7 +49,7 @@ fn state(matched: &Matched) -> (&'static str, Option<&str>) {
 }
 
 /// Writes one vulnerability as JSON.
-pub fn found(matched: &Matched) -> Value {
+pub fn found(matched: &Matched, rules: &Vulnerabilities) -> Value {
     let (state, why) = state(matched);
     json!({
         "ids": matched.ids,
@@ -64,28 +62,40 @@ pub fn found(matched: &Matched) -> Value {
         "state": state,
         "why": why,
         "evidence": matched.evidence,
-        "rejects": rejects(matched),
+        "rejects": rejects(matched, rules),
     })
 }
 
 /// Writes a scan as JSON, `karat.scan/v1`: the same bytes for the same scan.
-pub fn to_json(scan: &Scan, subject: &Subject, database: &Database) -> Value {
+pub fn to_json(
+    scan: &Scan,
+    subject: &Subject,
+    database: &Database,
+    rules: &Vulnerabilities,
+) -> Value {
     json!({
         "schema": "karat.scan/v1",
         "subject": {"name": subject.name, "digest": subject.digest},
         "database": {"digest": database.digest(), "sources": database.header().sources},
         "looked-up": scan.looked_up,
         "unknown": scan.unknown,
-        "verdict": if scan.found.iter().any(rejects) { "rejected" } else { "accepted" },
-        "vulnerabilities": scan.found.iter().map(found).collect::<Vec<_>>(),
+        "verdict": if scan.found.iter().any(|one| rejects(one, rules)) { "rejected" } else { "accepted" },
+        "vulnerabilities": scan.found.iter().map(|one| found(one, rules)).collect::<Vec<_>>(),
     })
 }
 
 /// Writes a scan for a terminal, the worst first; what does not count comes last, and in
 /// full only on request.
-pub fn to_text(scan: &Scan, subject: &Subject, database: &Database, all: bool) -> String {
+pub fn to_text(
+    scan: &Scan,
+    subject: &Subject,
+    database: &Database,
+    rules: &Vulnerabilities,
+    all: bool,
+) -> String {
     let mut text = String::new();
-    let verdict = if scan.found.iter().any(rejects) { "rejected" } else { "accepted" };
+    let verdict =
+        if scan.found.iter().any(|one| rejects(one, rules)) { "rejected" } else { "accepted" };
     let name = escape::terminal(&subject.name);
     let _ = writeln!(text, "{verdict}  {name}  {}", subject.digest);
     let _ = writeln!(text, "database  {}", database.digest());
@@ -139,7 +149,7 @@ pub fn to_text(scan: &Scan, subject: &Subject, database: &Database, all: bool) -
         text,
         "{} open, {} of which reject; {} not affected by their functions; {} suppressed; {} notices",
         count(&|one| one.state == State::Open && one.notice.is_none()),
-        count(&rejects),
+        count(&|one| rejects(one, rules)),
         count(&|one| one.state == State::NotAffected),
         count(&|one| matches!(one.state, State::Suppressed(_))),
         count(&|one| one.notice.is_some()),

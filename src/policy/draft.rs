@@ -79,6 +79,13 @@ struct Found {
     path: Option<String>,
     file: Option<FoundFile>,
     message: String,
+    vulnerability: Option<FoundVulnerability>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FoundVulnerability {
+    ids: Vec<String>,
+    package: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,7 +156,16 @@ fn draft(found: &Found, selection: &Selection<'_>) -> Result<Draft, &'static str
         None => Some(Subject::Path(ImagePath::root())),
         Some(path) => path.parse().ok().map(Subject::Path),
     };
-    let subject = if selection.by_sha256 { bytes() } else { path().or_else(bytes) };
+    let vulnerability = || {
+        let found = found.vulnerability.as_ref()?;
+        let (id, package) = (found.ids.first()?.clone(), found.package.clone()?);
+        Some(Subject::Vulnerability { id, package })
+    };
+    let subject = match selection.by_sha256 {
+        _ if found.vulnerability.is_some() => vulnerability(),
+        true => bytes(),
+        false => path().or_else(bytes),
+    };
     let subject = subject.ok_or("the finding names no file that a waiver could be bound to")?;
     let print = Digest::of(format!("{}\0{subject}", rule.id).as_bytes()).hex();
     Ok(Draft {
@@ -202,12 +218,18 @@ impl Draft {
         let (key, subject) = match &self.subject {
             Subject::Path(path) => ("path", path.to_string()),
             Subject::Sha256(digest) => ("sha256", digest.hex()),
+            Subject::Vulnerability { id, .. } => ("vulnerability", id.clone()),
+        };
+        let package = match &self.subject {
+            Subject::Vulnerability { package, .. } => Some(package),
+            _ => None,
         };
         let (created, expires) = (self.created.to_string(), self.expires.to_string());
         let values = [
             ("id", Some(&self.id)),
             ("rule", Some(&self.rule)),
             (key, Some(&subject)),
+            ("package", package),
             ("images", self.images.as_ref()),
             ("reason", Some(&self.reason)),
             ("owner", Some(&self.owner)),

@@ -2,6 +2,7 @@
 
 use super::Terms;
 use crate::finding::{Finding, Rule, Status, rules};
+use crate::oci::purl;
 use crate::settings::{Lowered, Policy};
 use crate::time::Now;
 use crate::waiver::{Subject, Waiver};
@@ -61,7 +62,7 @@ pub fn standing_of_level(lowered: &Lowered, now: Now) -> Standing {
 fn is_too_wide(waiver: &Waiver) -> bool {
     match (&waiver.images, &waiver.subject) {
         (Some(images), _) => images.is_unbounded(),
-        (None, Subject::Sha256(_)) => false,
+        (None, Subject::Sha256(_) | Subject::Vulnerability { .. }) => false,
         (None, Subject::Path(_)) => true,
     }
 }
@@ -107,8 +108,9 @@ pub(super) fn apply(findings: &mut [Finding], terms: &Terms<'_>) -> Vec<Finding>
             finding.waiver = Some(waiver.id.clone());
             used = true;
         }
-        // A file that is not in this image may be in another one that shares the waiver.
-        let elsewhere = waiver.shared && matches!(waiver.subject, Subject::Sha256(_));
+        // A file or package that is not in this image may be in another one that shares the
+        // waiver.
+        let elsewhere = waiver.shared && !matches!(waiver.subject, Subject::Path(_));
         if !used && !elsewhere {
             say(&rules::WAIVER_UNUSED, format!("no finding of `{}` fits it", waiver.rule));
         }
@@ -131,6 +133,12 @@ fn fits(waiver: &Waiver, finding: &Finding) -> bool {
             Subject::Path(path) => finding.path.as_deref().unwrap_or("/") == path.as_str(),
             Subject::Sha256(digest) => {
                 finding.file.as_ref().is_some_and(|file| file.sha256 == *digest)
+            }
+            Subject::Vulnerability { id, package } => {
+                finding.vulnerability.as_ref().is_some_and(|found| {
+                    found.ids.iter().any(|known| known.eq_ignore_ascii_case(id))
+                        && found.package.as_ref().is_some_and(|found| purl::covers(package, found))
+                })
             }
         }
 }

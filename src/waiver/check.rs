@@ -1,7 +1,9 @@
 //! What a waiver must mean: every value read into its type, every fault gathered.
 
 use super::{Subject, Waiver, schema};
-use crate::finding::diagnostic::Diagnostic;
+use crate::finding::diagnostic::{Diagnostic, Span};
+use crate::finding::rules::VULNERABILITY;
+use crate::oci::purl;
 use crate::strict_toml::{Spanned, read};
 use std::collections::BTreeMap;
 
@@ -33,20 +35,19 @@ pub(crate) fn waiver(
             faults.push(Diagnostic::new(text.span.clone(), message));
         }
     }
-    for (key, text) in [("package", &written.package), ("vulnerability", &written.vulnerability)] {
-        if let Some(text) = text {
+    let of_vulnerability = written.rule.value == VULNERABILITY.id;
+    let subject = match (&written.path, &written.sha256) {
+        (None, None) if of_vulnerability => vulnerability(&written, &span, faults),
+        _ if of_vulnerability || written.package.is_some() || written.vulnerability.is_some() => {
             faults.push(
                 Diagnostic::new(
-                    text.span.clone(),
-                    format!("this version of karat does not enforce `{key}` in a waiver yet"),
+                    span.clone(),
+                    "a waiver of the rule `vulnerability` is bound to `vulnerability` and `package`, and no other is",
                 )
-                .hint(
-                    "it finds no vulnerabilities, so that none can be waived: take the waiver out",
-                ),
+                .hint("`vulnerability = \"CVE-…\"` and `package = \"pkg:…\"`; no `path`, no `sha256`"),
             );
+            None
         }
-    }
-    let subject = match (&written.path, &written.sha256) {
         (Some(path), None) => read(path, faults).map(Subject::Path),
         (None, Some(digest)) => {
             match format!("sha256:{}", digest.value.trim_start_matches("sha256:")).parse() {
@@ -107,6 +108,30 @@ pub(crate) fn waiver(
         shared,
         span,
     })
+}
+
+/// Reads what a waiver of a vulnerability is bound to.
+fn vulnerability(written: &schema::Waiver, span: &Span, faults: &mut Faults) -> Option<Subject> {
+    let (Some(id), Some(package)) = (&written.vulnerability, &written.package) else {
+        let message = "a waiver of a vulnerability names it and the package";
+        faults.push(
+            Diagnostic::new(span.clone(), message)
+                .hint("`vulnerability = \"CVE-…\"` and `package = \"pkg:…\"`"),
+        );
+        return None;
+    };
+    let is_id = id.value.contains('-')
+        && id.value.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'.');
+    if !is_id {
+        let message = format!("`{}` is no id of a vulnerability", id.value);
+        faults.push(Diagnostic::new(id.span.clone(), message).hint("`CVE-2026-1234`"));
+    }
+    if purl::parse(&package.value).is_none() {
+        let message = format!("`{}` is no package URL", package.value);
+        let hint = "as the report writes it: `pkg:golang/golang.org/x/net@v0.30.0`";
+        faults.push(Diagnostic::new(package.span.clone(), message).hint(hint));
+    }
+    Some(Subject::Vulnerability { id: id.value.clone(), package: package.value.clone() })
 }
 
 /// Notes every waiver whose name another one has.

@@ -33,9 +33,9 @@ pub(crate) struct Waiver {
     pub(super) path: Option<Spanned<String>>,
     /// Instead of the path: the hash of the file that it is for.
     pub(super) sha256: Option<Spanned<String>>,
-    /// The package of a vulnerability. Not enforced by this version.
+    /// Of the rule `vulnerability`, instead of the path: the package URL of the package; without a version, of every version.
     pub(super) package: Option<Spanned<String>>,
-    /// The vulnerability. Not enforced by this version.
+    /// Of the rule `vulnerability`, with `package`: any id of the vulnerability.
     pub(super) vulnerability: Option<Spanned<String>>,
     /// In `waivers/` only: the images it is for, `payments/*`; `**` stands for any number of segments.
     pub(super) images: Option<Spanned<String>>,

@@ -37,8 +37,12 @@ fn every_fault_is_named() {
         ("payments/*", "payments/[a]", "no pattern"),
         ("2026-12-01", "2026-13-01", "2026-13-01"),
         ("owner = ", "ownr = ", "unknown key `ownr`"),
-        ("path = ", "vulnerability = \"CVE-2026-1\"\npath = ", "does not enforce `vulnerability`"),
-        ("path = ", "package = \"pkg:deb/x\"\npath = ", "does not enforce `package`"),
+        (
+            "path = ",
+            "vulnerability = \"CVE-2026-1\"\npath = ",
+            "bound to `vulnerability` and `package`",
+        ),
+        ("path = ", "package = \"pkg:deb/x\"\npath = ", "bound to `vulnerability` and `package`"),
         ("[[waiver]]", "[[waivers]]", "unknown key `waivers`"),
     ] {
         let text = WHOLE.replacen(change, to, 1);

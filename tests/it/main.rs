@@ -20,6 +20,7 @@ mod golden;
 mod help;
 mod hostile;
 mod inputs;
+mod known;
 mod load;
 mod mirror;
 mod nested;

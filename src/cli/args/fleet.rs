@@ -1,6 +1,6 @@
 //! The arguments of `karat fleet`.
 
-use super::{EXIT_CODES, Policy, Signer};
+use super::{Advisories, EXIT_CODES, Policy, Signer};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -27,12 +27,8 @@ pub(crate) struct Scan {
     /// `docker://HOST/REPO@sha256:…`.
     #[arg(value_name = "REPO", required = true)]
     pub(crate) places: Vec<String>,
-    /// The database of advisories.
-    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
-    pub(crate) db: Option<PathBuf>,
-    /// OpenVEX documents that say which vulnerabilities do not count; the later ones win.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) vex: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) advisories: Advisories,
     #[command(flatten)]
     pub(crate) signer: Signer,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The arguments of `karat mirror`.
 
-use super::{EXIT_CODES, Policy, Require, Signer};
+use super::{Advisories, EXIT_CODES, Policy, Require, Signer};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -53,6 +53,8 @@ pub(crate) struct Approve {
     #[command(flatten)]
     pub(crate) signer: Signer,
     #[command(flatten)]
+    pub(crate) advisories: Advisories,
+    #[command(flatten)]
     pub(crate) policy: Policy,
 }
 
@@ -63,14 +65,13 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) advisories: Advisories,
+    #[command(flatten)]
     pub(crate) policy: Policy,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The database of advisories in which what was copied is looked up; without one nothing is.
-    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
-    pub(crate) db: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: Run,
 }

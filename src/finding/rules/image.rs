@@ -57,11 +57,35 @@ rules! {
         title: "no vulnerability database",
         severity: Medium,
         rationale: "Nobody has looked for known vulnerabilities.",
-        remedy: "Look it up with `karat scan REF --db FILE`; `karat db import` makes the database.",
+        remedy: "Name a database with `--db FILE` or KARAT_DB; `karat db import` makes one.",
         bad: "a build without a database",
         good: "a build with a pinned database",
         waivable: true,
         on_release: Some(High),
+    }
+
+    /// A known vulnerability.
+    VULNERABILITY {
+        id: "vulnerability",
+        title: "a known vulnerability",
+        severity: Critical,
+        rationale: "Somebody has published how a part of the image can be attacked. How bad that is, the advisory says; the policy's `[gate] vulnerabilities` says what rejects.",
+        remedy: "Update the part to the version in which it is fixed. Where it does no harm here, say so: in an OpenVEX document below `vex/`, or in a waiver with `vulnerability` and `package`.",
+        bad: "golang.org/x/net v0.30.0, fixed in v0.33.0",
+        good: "golang.org/x/net v0.33.0",
+        waivable: true,
+    }
+
+    /// Advisories that are old.
+    ADVISORIES_STALE {
+        id: "advisories-stale",
+        title: "old advisories",
+        severity: Medium,
+        rationale: "What became known since their newest change was not looked up.",
+        remedy: "Import newer dumps with `karat db import`.",
+        bad: "a database whose newest advisory is of last year",
+        good: "a database of this week",
+        waivable: true,
     }
 
     /// A base that nobody maintains any more.

@@ -1,7 +1,7 @@
 //! What has changed since something was approved, at its makers and where it went.
 
 use super::{MirrorError, ends, lost, target};
-use crate::advisory::{Database, DatabaseError, Matched, State as Affected};
+use crate::advisory::{DatabaseError, Matched, State as Affected};
 use crate::approval::{Approvals, Artifact};
 use crate::finding::Severity;
 use crate::image::graph::Document;
@@ -10,6 +10,7 @@ use crate::oci::{Digest, Platform, Reference};
 use crate::pipeline::sbom::{self, Described, SbomError};
 use crate::pipeline::scan;
 use crate::pipeline::transfer::{self, Origin};
+use crate::policy::Advised;
 use crate::registry::{Purpose, Registries, RegistryError, Repository, fallback_tag};
 use crate::settings::{DriftState as State, Requirement};
 use crate::time::{Date, Epoch};
@@ -66,7 +67,7 @@ pub fn check(
     registries: &Registries,
     artifact: &Artifact,
     trust: &Trust,
-    database: Option<&Database>,
+    advised: Option<Advised<'_>>,
     today: Date,
 ) -> Result<Drift, MirrorError> {
     let mut drift = Drift::default();
@@ -81,8 +82,8 @@ pub fn check(
         drift.note(State::NotCopied, format!("`{}` does not have it", artifact.target));
     }
     of_source(registries, artifact, trust, &here, is_here, &mut drift)?;
-    if let Some(database) = database.filter(|_| is_here) {
-        vulnerabilities(registries, artifact, database, &mut drift)?;
+    if let Some(advised) = advised.filter(|_| is_here) {
+        vulnerabilities(registries, artifact, advised, &mut drift)?;
     }
     if drift.states.is_empty() {
         drift.states.insert(State::InSync, Vec::new());
@@ -243,7 +244,7 @@ fn signed(origin: &Origin, trust: &Trust) -> Result<Signed, MirrorError> {
 fn vulnerabilities(
     registries: &Registries,
     artifact: &Artifact,
-    database: &Database,
+    Advised { database, statements }: Advised<'_>,
     drift: &mut Drift,
 ) -> Result<(), MirrorError> {
     let (_, destination) = ends(artifact)?;
@@ -255,7 +256,7 @@ fn vulnerabilities(
         let (stored, root) = (&origin.stored, &origin.root);
         let described = sbom::opened(name, stored, root, Some(platform), Epoch::default());
         let Described::One(bom, _, files) = described.map_err(ScanError::from)? else { continue };
-        let found = scan::scan(&bom, &files, database, &[]).map_err(ScanError::from)?;
+        let found = scan::scan(&bom, &files, database, statements).map_err(ScanError::from)?;
         let is_above = |one: &&Matched| is_above(one, artifact.max_severity);
         above.extend(found.found.iter().filter(is_above).map(|one| {
             let severity = one.severity.map_or("unknown".to_owned(), |one| one.to_string());

@@ -2,11 +2,13 @@
 
 mod images;
 
-use super::schema::{Bases, Exception, File, Gate, Head, Level, Waivers};
+use super::schema::{
+    Advisories, Bases, Exception, File, Gate, Head, Level, Vulnerabilities, Waivers,
+};
 use crate::finding::diagnostic::{Diagnostic, Span};
 use crate::finding::{Rule, Severity, rules};
-use crate::settings::{Lowered, Policy, Requirement, RuleLevel, days};
-use crate::strict_toml::{Spanned, suggestion};
+use crate::settings::{Lowered, Policy, Requirement, RuleLevel, Verdict, days};
+use crate::strict_toml::{Spanned, read, suggestion};
 use std::collections::BTreeMap;
 
 /// The edition of the rules that this version has.
@@ -33,9 +35,9 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     check.registry(written.registry);
     check.profiles(written.profile);
     check.bases(written.bases);
+    check.advisories(written.advisories);
     check.mirror(written.mirror);
     let tables = [
-        ("[advisories]", written.advisories),
         ("[sigstore]", written.sigstore),
         ("[verify]", written.verify),
         ("[cache]", written.cache),
@@ -114,33 +116,8 @@ impl Check {
             }
         }
         if let Some(list) = gate.fail_on {
-            let mut severities: Vec<Severity> =
-                list.value.iter().filter_map(|one| self.severity(&one.value, &one.span)).collect();
-            severities.sort_by(|a, b| b.cmp(a));
-            severities.dedup();
-            // What rejects at one severity rejects at every worse one.
-            let worst = [
-                Severity::Critical,
-                Severity::High,
-                Severity::Medium,
-                Severity::Low,
-                Severity::Info,
-            ];
-            if !severities.is_empty() && !worst.starts_with(&severities) {
-                self.fault(
-                    list.span.clone(),
-                    "`fail-on` leaves out a severity that is worse than one it names",
-                    "list them from `critical` on",
-                );
-            } else if list.value.is_empty() {
-                self.fault(
-                    list.span.clone(),
-                    "nothing would reject an image",
-                    "`[\"critical\", \"high\"]`",
-                );
-            }
+            self.policy.gate.fail_on = self.fail_on(&list);
             self.set("gate.fail-on", &list.span);
-            self.policy.gate.fail_on = severities;
         }
         if let Some(size) = gate.max_size {
             match bytes(&size.value) {
@@ -156,13 +133,86 @@ impl Check {
         if let Some(list) = gate.require {
             self.require(&list);
         }
-        self.later("vulnerabilities", gate.vulnerabilities.map(|table| table.span));
+        if let Some(table) = gate.vulnerabilities {
+            self.vulnerabilities(table.value);
+        }
         for (id, level) in gate.rules {
             let span = level.span.clone();
             if let Some(level) = self.rule(&id, level) {
                 self.set(&format!("gate.rules.{id}"), &span);
                 self.policy.gate.rules.insert(id, level);
             }
+        }
+    }
+
+    /// Reads the severities that reject: from the worst on, none left out.
+    fn fail_on(&mut self, list: &Spanned<Vec<Spanned<String>>>) -> Vec<Severity> {
+        let mut severities: Vec<Severity> =
+            list.value.iter().filter_map(|one| self.severity(&one.value, &one.span)).collect();
+        severities.sort_by(|a, b| b.cmp(a));
+        severities.dedup();
+        // What rejects at one severity rejects at every worse one.
+        let worst =
+            [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+        if !severities.is_empty() && !worst.starts_with(&severities) {
+            self.fault(
+                list.span.clone(),
+                "`fail-on` leaves out a severity that is worse than one it names",
+                "list them from `critical` on",
+            );
+        } else if list.value.is_empty() {
+            self.fault(
+                list.span.clone(),
+                "nothing would reject an image",
+                "`[\"critical\", \"high\"]`",
+            );
+        }
+        severities
+    }
+
+    fn vulnerabilities(&mut self, written: Vulnerabilities) {
+        if let Some(list) = written.fail_on {
+            self.policy.gate.vulnerabilities.fail_on = self.fail_on(&list);
+            self.set("gate.vulnerabilities.fail-on", &list.span);
+        }
+        let verdicts =
+            [("unknown-severity", written.unknown_severity), ("unfixed", written.unfixed)];
+        for (key, written) in verdicts {
+            let Some(written) = written else { continue };
+            let verdict = match written.value.as_str() {
+                "fail" => Verdict::Fail,
+                "inform" => Verdict::Inform,
+                other => {
+                    let message = format!("`{other}` is nothing that a vulnerability does");
+                    self.fault(written.span, message, "`fail` or `inform`");
+                    continue;
+                }
+            };
+            self.set(&format!("gate.vulnerabilities.{key}"), &written.span);
+            let rules = &mut self.policy.gate.vulnerabilities;
+            match key {
+                "unfixed" => rules.unfixed = verdict,
+                _ => rules.unknown_severity = verdict,
+            }
+        }
+    }
+
+    fn advisories(&mut self, written: Option<Spanned<Advisories>>) {
+        let Some(Spanned { value, .. }) = written else { return };
+        if let Some(database) = value.database {
+            self.set("advisories.database", &database.span);
+            self.policy.advisories.database = read(&database, &mut self.faults);
+        }
+        if let Some(age) = value.max_age {
+            match days(&age.value) {
+                Some(days) => self.policy.advisories.max_age = days,
+                None => self.fault(
+                    age.span.clone(),
+                    format!("`{}` is no age", age.value),
+                    "a number of days: `7d`",
+                ),
+            }
+            self.set("advisories.max-age", &age.span);
         }
     }
 

@@ -32,8 +32,8 @@ pub(super) struct File {
     /// What bases must be.
     #[serde(default)]
     pub(super) bases: Bases,
-    /// How old advisories may be. Not enforced by this version.
-    pub(super) advisories: Option<Later>,
+    /// By which advisories is judged.
+    pub(super) advisories: Option<Spanned<Advisories>>,
     /// A private sigstore. Not enforced by this version.
     pub(super) sigstore: Option<Later>,
     /// Who may sign what. Not enforced by this version.
@@ -106,11 +106,35 @@ pub(super) struct Gate {
     pub(super) max_size: Option<Spanned<String>>,
     /// What must be signed: `signature`, `sbom`, `provenance`; `vsa` comes with a later version.
     pub(super) require: Option<Spanned<Vec<Spanned<String>>>>,
-    /// What known vulnerabilities do. Not enforced by this version.
-    pub(super) vulnerabilities: Option<Later>,
+    /// What known vulnerabilities do.
+    pub(super) vulnerabilities: Option<Spanned<Vulnerabilities>>,
     /// Severities of single rules that differ from their own.
     #[serde(default)]
     pub(super) rules: BTreeMap<String, Spanned<Level>>,
+}
+
+/// What known vulnerabilities do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Vulnerabilities {
+    /// The severities of which an open one rejects an image: `["critical", "high"]`.
+    pub(super) fail_on: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What one does that nobody has rated: `fail` or `inform`.
+    pub(super) unknown_severity: Option<Spanned<String>>,
+    /// What one does for which no fix is known, where its severity rejects: `fail` or `inform`.
+    pub(super) unfixed: Option<Spanned<String>>,
+}
+
+/// By which advisories is judged.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Advisories {
+    /// The digest of the only database that may be used: `sha256:…`.
+    pub(super) database: Option<Spanned<String>>,
+    /// How many days may have gone by since the newest change of its advisories: `"7d"`.
+    pub(super) max_age: Option<Spanned<String>>,
 }
 
 /// What bases must be.

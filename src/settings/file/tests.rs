@@ -1,6 +1,6 @@
 use super::*;
 use crate::finding::Severity;
-use crate::settings::{DriftState, Mirror, Requirement};
+use crate::settings::{DriftState, Mirror, Requirement, Verdict};
 
 fn parse(text: &str) -> Loaded {
     Loaded::parse("karat-policy.toml", text)
@@ -82,8 +82,7 @@ fn digest_is_of_what_is_meant_and_not_of_how_it_is_written() {
 fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
          \n\n\
-         [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
-         [advisories]\nmax-age = \"7d\"\n\
+         [gate]\nrequire = [\"signature\", \"vsa\"]\n\
          [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
          [[trust]]\nimages = \"registry.example/golden/{repo}\"\n\
          [[revoked]]\nkey = \"x\"\n\
@@ -104,10 +103,8 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let mut wanted = [
         "from",
         "vsa",
-        "vulnerabilities",
         "approval = \"signed\"",
         "approvers",
-        "[advisories]",
         "[sigstore]",
         "[[trust]]",
         "[[revoked]]",
@@ -119,7 +116,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
-    assert_eq!((line("`from`"), line("vulnerabilities"), line("[advisories]")), (3, 8, 9));
+    assert_eq!((line("`from`"), line("vsa"), line("[sigstore]")), (3, 7, 8));
 }
 
 #[test]
@@ -147,6 +144,33 @@ fn the_trust_root_is_read() {
     ] {
         let found = faults(&format!("[policy]\nname = \"golden\"\n[registry]\n{wrong}\n"));
         assert!(found.len() == 1 && found[0].1.contains(message), "{wrong}: {found:?}");
+    }
+}
+
+#[test]
+fn what_vulnerabilities_do_is_read() {
+    let text = with(
+        "[gate]\nvulnerabilities = { fail-on = [\"critical\"], unknown-severity = \"inform\", unfixed = \"fail\" }\n\
+         [advisories]\nmax-age = \"30d\"\n",
+    );
+    let policy = parse(&text).policy;
+    let rules = &policy.gate.vulnerabilities;
+    assert_eq!(rules.fail_on, [Severity::Critical]);
+    assert_eq!((rules.unknown_severity, rules.unfixed), (Verdict::Inform, Verdict::Fail));
+    assert_eq!((policy.advisories.max_age, policy.advisories.database), (30, None));
+    assert_ne!(policy.digest(), parse(HEAD).policy.digest());
+    let digest = crate::oci::Digest::of(b"db");
+    let pinned = parse(&with(&format!("[advisories]\ndatabase = \"{digest}\"\n"))).policy;
+    assert_eq!(pinned.advisories.database, Some(digest));
+    for (text, told) in [
+        ("[gate]\nvulnerabilities = { fail-on = [\"high\"] }\n", "leaves out a severity"),
+        ("[gate]\nvulnerabilities = { fail-on = [] }\n", "nothing would reject"),
+        ("[gate]\nvulnerabilities = { unfixed = \"maybe\" }\n", "`maybe` is nothing"),
+        ("[advisories]\nmax-age = \"soon\"\n", "no age"),
+        ("[advisories]\ndatabase = \"latest\"\n", ""),
+    ] {
+        let found = faults(&with(text));
+        assert!(found.len() == 1 && found[0].1.contains(told), "{text}: {found:?}");
     }
 }
 

@@ -82,6 +82,14 @@ pub fn parse(purl: &str) -> Option<Parsed<'_>> {
     (!path.is_empty()).then(|| Parsed { kind, path, version: decoded(version), qualifiers })
 }
 
+/// Says whether a package URL is the one that is wanted, of any version where that names none.
+/// Qualifiers do not count.
+pub fn covers(wanted: &str, found: &str) -> bool {
+    let (Some(wanted), Some(found)) = (parse(wanted), parse(found)) else { return false };
+    let versions = wanted.version.is_empty() || wanted.version == found.version;
+    (wanted.kind, &wanted.path) == (found.kind, &found.path) && versions
+}
+
 /// Takes percent-encoding off; what is none stays as it is.
 fn decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));

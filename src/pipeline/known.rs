@@ -1,0 +1,152 @@
+//! Known vulnerabilities at judgement: what is looked up of an image that is to be judged.
+//!
+//! Takes a bill of materials and the terms, gives findings and what the report lists. Without
+//! advisories it says that nobody has looked, and never that nothing is known.
+
+use super::scan;
+use crate::advisory::{DatabaseError, Matched, State};
+use crate::bom::Bom;
+use crate::finding::{Finding, Severity, Status, Vulnerability, rules};
+use crate::image::Image;
+use crate::oci::Digest;
+use crate::policy::{Advised, Terms};
+use crate::store::Content;
+use crate::time::Date;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How bad a vulnerability is shown to be that nobody has rated.
+const UNRATED: Severity = Severity::High;
+
+/// What was looked up.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Findings, for the judgement.
+    pub(super) findings: Vec<Finding>,
+    /// Every vulnerability, those too that do not count.
+    pub(super) vulnerabilities: Vec<Value>,
+    /// The database; none when there was none.
+    pub(super) database: Option<Digest>,
+}
+
+/// Looks up the components of an image or file. `files` are its executables by their hashes.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn known(
+    bom: &Bom,
+    files: &BTreeMap<Digest, Content>,
+    terms: &Terms<'_>,
+) -> Result<Known, DatabaseError> {
+    let Some(Advised { database, statements }) = terms.advisories() else {
+        return Ok(Known { findings: vec![not_scanned()], ..Known::default() });
+    };
+    let scan = scan::scan(bom, files, database, statements)?;
+    let open = scan.found.iter().filter(|one| one.state == State::Open);
+    let mut findings: Vec<Finding> = open.map(finding).collect();
+    let newest = database.header().sources.iter().map(|source| source.newest.as_str()).max();
+    findings.extend(stale(newest.unwrap_or_default(), terms));
+    Ok(Known {
+        findings,
+        vulnerabilities: scan
+            .found
+            .iter()
+            .map(|one| scan::found(one, &terms.policy().gate.vulnerabilities))
+            .collect(),
+        database: Some(database.digest()),
+    })
+}
+
+impl Known {
+    /// Marks what a waiver has taken off the count.
+    pub(super) fn waived(mut self, findings: &[Finding]) -> Self {
+        let waived = findings.iter().filter(|one| one.status == Status::Waived);
+        for one in waived.filter_map(|one| one.vulnerability.as_ref().zip(one.waiver.as_ref())) {
+            let (found, waiver) = one;
+            let ids = Value::from(found.ids.clone());
+            let package = Value::from(found.package.clone());
+            for listed in &mut self.vulnerabilities {
+                if listed["ids"] == ids && listed["package"]["purl"] == package {
+                    listed["state"] = "waived".into();
+                    listed["why"] = format!("waiver {waiver}").into();
+                    listed["rejects"] = false.into();
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Says that nobody has looked for known vulnerabilities.
+fn not_scanned() -> Finding {
+    let message = "NOT SCANNED for known vulnerabilities: no database was looked at";
+    Finding::new(&rules::NOT_SCANNED, message)
+}
+
+/// Says that the newest advisory is too old.
+fn stale(newest: &str, terms: &Terms<'_>) -> Option<Finding> {
+    let most = terms.policy().advisories.max_age;
+    let day = newest.get(..10).and_then(|day| day.parse::<Date>().ok());
+    let message = match day {
+        Some(day) => {
+            let age = terms.now().date().days_since(day);
+            if age <= i64::from(most) {
+                return None;
+            }
+            format!("the newest advisory of the database changed on {day}, {age} days ago")
+        }
+        None => "the database does not say how old its advisories are".to_owned(),
+    };
+    let why = [format!("at most {most} days are allowed")];
+    Some(Finding::new(&rules::ADVISORIES_STALE, message).because(why))
+}
+
+fn finding(matched: &Matched) -> Finding {
+    let id = matched.ids.first().map(String::as_str).unwrap_or_default();
+    let fixed = match &matched.fixed {
+        Some(fixed) => format!("fixed in {fixed}"),
+        None => "no fix is known".to_owned(),
+    };
+    let message = format!("{id} in {} {}: {fixed}", matched.name, matched.version);
+    let mut finding = Finding::new(&rules::VULNERABILITY, message);
+    finding.severity = match (&matched.notice, matched.severity) {
+        (Some(_), _) => Severity::Info,
+        (None, severity) => severity.unwrap_or(UNRATED),
+    };
+    finding.path = matched.paths.first().cloned();
+    let also = (matched.ids.len() > 1).then(|| format!("also {}", matched.ids[1..].join(", ")));
+    let unrated = matched.severity.is_none() && matched.notice.is_none();
+    finding.evidence = [
+        Some(matched.summary.clone()).filter(|text| !text.is_empty()),
+        also,
+        unrated.then(|| "nobody has rated it".to_owned()),
+        matched.rated.clone(),
+        matched.notice.clone(),
+        matched.purl.clone(),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(matched.paths.iter().skip(1).cloned())
+    .chain(matched.evidence.iter().cloned())
+    .collect();
+    finding.vulnerability = Some(Box::new(Vulnerability {
+        ids: matched.ids.clone(),
+        package: matched.purl.clone(),
+        severity: matched.severity,
+        fixed: matched.fixed.clone(),
+        notice: matched.notice.is_some(),
+    }));
+    finding
+}
+
+/// Returns the executables of an image by their hashes, as far as a bill names them.
+pub(super) fn executables(image: &Image, bom: &Bom) -> BTreeMap<Digest, Content> {
+    let wanted: BTreeSet<Digest> =
+        bom.executables().filter_map(|one| Some(one.file.as_ref()?.sha256)).collect();
+    let entries = image.layers.iter().flat_map(|layer| &layer.entries);
+    entries
+        .filter_map(|entry| entry.content())
+        .map(|content| (content.sha256(), content.clone()))
+        .filter(|(sha256, _)| wanted.contains(sha256))
+        .collect()
+}
