@@ -6,6 +6,7 @@ mod base;
 mod build;
 mod check;
 mod checkout;
+mod db;
 mod doctor;
 mod explain;
 mod failure;
@@ -62,7 +63,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &output),
         Command::Sbom(args) => sbom::run(&args, &output),
         Command::Scan(args) => scan::run(&args, &output),
-        Command::Db(args) => scan::db(&args, &output),
+        Command::Db(args) => db::run(&args, &output),
         Command::Sign(args) => sign::sign(&args, &output),
         Command::Attest(args) => sign::attest(&args, &output),
         Command::Pull(args) => transfer::pull(&args, &output),

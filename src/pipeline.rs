@@ -1,5 +1,6 @@
 //! The journeys: the only place that calls several stations, one file a journey.
 
+pub mod advisories;
 pub mod build;
 pub mod clearance;
 pub mod doctor;

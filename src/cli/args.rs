@@ -513,12 +513,48 @@ pub(super) enum DbCommand {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Gets a database that a registry holds: by digest, signed by whom it must be, or the one that
+    /// the policy pins.
+    #[command(after_help = EXIT_CODES)]
+    Fetch(Box<DbFetch>),
+    /// Puts a database into a registry, as an artifact.
+    #[command(after_help = EXIT_CODES)]
+    Push(DbPush),
     /// Says what is in a database: sources, days, numbers, digest.
     Info {
         /// The database.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbFetch {
+    /// The database: `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The file to write.
+    #[arg(long, value_name = "FILE", env = "KARAT_DB")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) signer: Signer,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbPush {
+    /// The database.
+    #[arg(value_name = "FILE")]
+    pub(super) database: PathBuf,
+    /// Where it goes: `docker://HOST/REPO[:TAG]`.
+    #[arg(value_name = "DESTINATION")]
+    pub(super) destination: String,
+    /// Signs it with this private key.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

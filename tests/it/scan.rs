@@ -1,5 +1,7 @@
 //! `karat db` and `karat scan`: known vulnerabilities, without a network.
 
+use crate::registry::run;
+use crate::support::registry::{Registry, Ways};
 use crate::support::{Project, digest_of, recipe_on};
 use serde_json::{Value, json};
 use std::io::{Cursor, Write as _};
@@ -149,4 +151,76 @@ fn statements_suppress_and_one_document_says_it_all() {
     assert!(shown.stdout.contains("suppressed CVE-D-1"), "{}", shown.stdout);
     project.write("vex.json", "{}");
     project.run("scan oci:one --db advisories.db --vex vex.json").exits(2).says(&["OpenVEX"]);
+}
+
+#[test]
+fn databases_are_kept_in_registries_signed_and_by_digest() {
+    for referrers in [true, false] {
+        let registry = Registry::start(Ways { referrers, ..Ways::default() });
+        let project = Project::new().with_keys();
+        database(&project, "Debian", &[advisory("D-1", "base-files", "9999", "high")]);
+        let place = format!("docker://{}/advisories/all", registry.host());
+        let pushed =
+            project.signed(&format!("db push advisories.db {place}:today --sign cosign.key"));
+        let reference = pushed.exits(0).stdout.trim().to_owned();
+        let fetch = format!("db fetch docker://{reference} --output got.db --key cosign.pub");
+        let got = run(&project, &fetch).exits(0);
+        assert_eq!(got.stdout.trim(), digest_of(&project.read("advisories.db")));
+        assert_eq!(project.read("got.db"), project.read("advisories.db"));
+        project.done("db info got.db");
+        project.is_tidy();
+    }
+}
+
+#[test]
+fn a_database_that_is_not_the_one_that_it_should_be_is_not_fetched() {
+    let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
+    let project = Project::small().with_keys();
+    database(&project, "Debian", &[advisory("D-1", "base-files", "9999", "high")]);
+    let place = format!("docker://{}/advisories/all", registry.host());
+    let push = format!("db push advisories.db {place}:today");
+    let reference = run(&project, &push).exits(0).stdout.trim().to_owned();
+    let fetch = format!("db fetch docker://{reference} --output got.db");
+    // Nobody has signed it, nothing says who must have, nothing pins it.
+    run(&project, &format!("{fetch} --key cosign.pub"))
+        .exits(1)
+        .says(&["not signed", "nothing was written"]);
+    run(&project, &fetch).exits(2).says(&["who must have signed", "[advisories] database"]);
+    run(&project, &format!("db fetch {place}:today --output got.db --key cosign.pub"))
+        .exits(2)
+        .says(&["by a tag"]);
+    run(&project, &format!("db fetch docker://{reference} --key cosign.pub"))
+        .exits(2)
+        .says(&["--output"]);
+    // The policy pins it: its digest is enough, whatever leads to it.
+    let pin = |digest: &str| {
+        let text = format!("[policy]\nname = \"golden\"\n[advisories]\ndatabase = \"{digest}\"\n");
+        project.write("karat-policy.toml", text);
+    };
+    let digest = digest_of(&project.read("advisories.db"));
+    pin(&digest);
+    run(&project, &format!("db fetch {place}:today --output got.db")).exits(0);
+    pin(&digest_of(b"another"));
+    run(&project, &format!("{fetch}")).exits(1).says(&["the policy demands"]);
+    pin(&digest);
+    // What is there already stays when what comes is wrong.
+    let before = project.read("got.db");
+    registry.change("advisories/all", |held| {
+        let bytes = held.blobs.get_mut(&digest).expect("the database");
+        bytes[100] ^= 1;
+    });
+    run(&project, &fetch).exits(1);
+    assert_eq!(project.read("got.db"), before);
+    // An image is no database.
+    project.write("one.karat.toml", recipe_on("scratch", "", "one", "app"));
+    project.done("build one.karat.toml --output oci:one");
+    let image = run(&project, &format!("push oci:one {place}:image")).exits(0).stdout;
+    run(&project, &format!("db fetch docker://{} --output got.db", image.trim()))
+        .exits(1)
+        .says(&["no database of advisories"]);
+    let gone = format!("{}/x@{digest}", Registry::start(Ways::default()).host());
+    run(&project, &format!("db fetch docker://{gone} --output got.db")).exits(3);
+    project.write("bad.db", "PK");
+    run(&project, &format!("db push bad.db {place}:bad")).exits(2).says(&["no database"]);
+    project.is_tidy();
 }
