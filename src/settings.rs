@@ -4,6 +4,9 @@
 //! values is from. Opens no file.
 
 pub mod file;
+mod sigstore;
+
+pub use sigstore::{Sigstore, TrustedRootFile};
 
 use crate::finding::Severity;
 use crate::oci::{Digest, RepositoryPattern, canonical};
@@ -26,6 +29,9 @@ pub struct Policy {
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
+    /// Who vouches for signatures; none for the public good instance of sigstore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigstore: Option<Sigstore>,
     /// What may be read from its makers.
     #[serde(skip_serializing_if = "Mirror::is_empty")]
     pub mirror: Mirror,
@@ -219,6 +225,13 @@ impl Requirement {
             Self::Provenance => "https://slsa.dev/provenance/v1",
         }
     }
+
+    /// Tells which one a statement is, by its predicate type.
+    pub fn of(predicate_type: &str) -> Option<Self> {
+        const ALL: [Requirement; 3] =
+            [Requirement::Signature, Requirement::Sbom, Requirement::Provenance];
+        ALL.into_iter().find(|one| one.predicate_type() == predicate_type)
+    }
 }
 
 impl std::fmt::Display for Requirement {
@@ -274,6 +287,7 @@ impl Policy {
             waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
             bases: Bases { max_age: 90 },
             registry: None,
+            sigstore: None,
             mirror: Mirror::default(),
             profile: Vec::new(),
         }

@@ -19,6 +19,7 @@ mod golden;
 mod help;
 mod hostile;
 mod inputs;
+mod legacy;
 mod load;
 mod nested;
 mod policy;
