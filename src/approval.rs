@@ -244,7 +244,7 @@ fn artifact(written: schema::Artifact, span: &Span, faults: &mut Faults) -> Opti
     }
     let mut require = Vec::new();
     for one in &written.require {
-        match Requirement::of(&one.value) {
+        match Requirement::named(&one.value) {
             Some(known) if !require.contains(&known) => require.push(known),
             Some(_) => {}
             None => faults.push(

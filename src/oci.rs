@@ -11,6 +11,7 @@ pub mod digest;
 pub mod docker;
 pub mod document;
 pub mod layout;
+pub mod legacy;
 pub mod path;
 pub mod pattern;
 pub mod platform;

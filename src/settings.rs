@@ -6,6 +6,9 @@
 mod advisories;
 pub mod file;
 mod mirror;
+mod sigstore;
+
+pub use sigstore::{Sigstore, TrustedRootFile};
 
 use crate::finding::Severity;
 use crate::oci::{Digest, RepositoryPattern, canonical};
@@ -34,6 +37,9 @@ pub struct Policy {
     /// Where images are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
+    /// Who vouches for signatures; none for the public good instance of sigstore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigstore: Option<Sigstore>,
     /// What is mirrored, and which drift is refused.
     #[serde(skip_serializing_if = "Mirror::is_default")]
     pub mirror: Mirror,
@@ -210,7 +216,7 @@ impl Requirement {
     pub const ALL: [Self; 3] = [Self::Signature, Self::Sbom, Self::Provenance];
 
     /// Returns the requirement of a name; none when there is none of it.
-    pub fn of(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.to_string() == name)
     }
 
@@ -222,6 +228,11 @@ impl Requirement {
             Self::Sbom => "https://spdx.dev/Document",
             Self::Provenance => "https://slsa.dev/provenance/v1",
         }
+    }
+
+    /// Tells which one a statement is, by its predicate type.
+    pub fn of(predicate_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.predicate_type() == predicate_type)
     }
 }
 
@@ -280,6 +291,7 @@ impl Policy {
             bases: Bases { max_age: 90 },
             advisories: Advisories::default(),
             registry: None,
+            sigstore: None,
             mirror: Mirror::default(),
             profile: Vec::new(),
         }

@@ -12,6 +12,7 @@
 //! | [`dsse`] | DSSE envelope and its pre-authentication encoding |
 //! | [`bundle`] | sigstore bundle around an envelope, signed with a key |
 //! | [`sigstore`] | sigstore bundles of every form, against a root of trust |
+//! | [`legacy`] | cosign's form before bundles |
 //! | `provider` | the cryptography that the crates of sigstore compute with |
 //! | `encrypted_key` | the password container of cosign's private keys |
 //! | `json` | one strict pass over foreign JSON before any of it is interpreted |
@@ -38,6 +39,7 @@ pub mod error;
 mod json;
 pub mod key;
 pub mod key_file;
+pub mod legacy;
 mod provider;
 pub mod sigstore;
 #[cfg(test)]

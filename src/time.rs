@@ -83,6 +83,11 @@ pub struct Moment(u64);
 pub struct InvalidMoment(String);
 
 impl Moment {
+    /// Takes seconds since 1970; what is past the year 9999 counts as its end.
+    pub fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.min(Date::LAST.unsigned_abs() * DAY.unsigned_abs()))
+    }
+
     /// Returns the day.
     pub fn date(self) -> Date {
         Date::from_days((self.0 / DAY.unsigned_abs()) as i64)

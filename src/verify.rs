@@ -6,10 +6,11 @@
 
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::legacy::Legacy;
 use crate::oci::{Descriptor, Digest};
 use crate::settings::Requirement;
 use crate::signature::sigstore::Reason;
-use crate::trust::{self, MAX_CANDIDATES, Refused};
+use crate::trust::{self, MAX_CANDIDATES, Refused, Signed};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -39,11 +40,14 @@ pub struct Subject {
     pub candidates: Vec<Candidate>,
 }
 
-/// One referrer that was looked at.
+/// One signature that was looked at.
 #[derive(Debug, Serialize)]
 pub struct Candidate {
-    /// The digest of its manifest.
+    /// The digest of the manifest that holds it.
     pub digest: Digest,
+    /// The digest of the layer, of a manifest in cosign's old form, which may hold several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Digest>,
     /// The signed predicate type; none when it was not verified.
     pub predicate_type: Option<String>,
     /// Why it does not count; none when it does.
@@ -119,14 +123,18 @@ pub fn signed(
         Err(error) if error.is_judgement() => damage.push(error.to_string()),
         Err(error) => return Err(error),
     }
-    let referrers = referrers(stored);
+    let referrers = read(stored, stored.artifacts());
+    let legacy: Vec<Legacy> = stored.legacy().map(|(_, legacy)| legacy).collect();
+    let manifests = read(stored, stored.legacy().map(|(descriptor, _)| descriptor));
+    let legacy: Vec<_> = legacy.into_iter().zip(manifests).collect();
+    let found = AllFound { referrers, legacy };
     for descriptor in &covered {
         let platform = descriptor.platform.as_ref().filter(|_| covered.len() > 1);
         subjects.push(subject(
             stored,
             descriptor,
             platform.and_then(|one| one.known()),
-            &referrers,
+            &found,
             trust,
             require,
         ));
@@ -161,7 +169,14 @@ fn check_bytes(
 /// A referrer and its manifest, or why that could not be read.
 type Found = (Descriptor, Result<Manifest, String>);
 
-fn referrers(stored: &Stored) -> Vec<Found> {
+/// All that may be about one of the digests.
+struct AllFound {
+    referrers: Vec<Found>,
+    /// Those in cosign's old form.
+    legacy: Vec<(Legacy, Found)>,
+}
+
+fn read<'s>(stored: &'s Stored, all: impl Iterator<Item = &'s Descriptor>) -> Vec<Found> {
     let read = |descriptor: &Descriptor| {
         let manifest = stored
             .document(descriptor, MAX_MANIFEST)
@@ -169,14 +184,14 @@ fn referrers(stored: &Stored) -> Vec<Found> {
             .and_then(|bytes| Manifest::parse(&bytes).map_err(|error| error.to_string()));
         (descriptor.clone(), manifest)
     };
-    stored.artifacts().map(read).collect()
+    all.map(read).collect()
 }
 
 fn subject(
     stored: &Stored,
     descriptor: &Descriptor,
     platform: Option<crate::oci::Platform>,
-    referrers: &[Found],
+    found: &AllFound,
     trust: &Trust,
     require: &[Requirement],
 ) -> Subject {
@@ -186,27 +201,74 @@ fn subject(
         met: require.iter().map(|requirement| (*requirement, false)).collect(),
         candidates: Vec::new(),
     };
-    for (referrer, manifest) in referrers {
+    for (referrer, manifest) in &found.referrers {
         let judged = match manifest {
             Ok(manifest) => trust::referrer(stored, manifest, &descriptor.digest, trust),
             // One that cannot be read may be about this digest: it is shown.
             Err(unreadable) => Err(Refused::Unreadable(unreadable.clone())),
         };
-        if matches!(judged, Err(Refused::OtherSubject(_))) {
-            continue;
+        subject.add(referrer.digest, None, judged);
+    }
+    for (legacy, (holder, manifest)) in &found.legacy {
+        subject.add_legacy(stored, *legacy, holder, manifest, trust);
+    }
+    subject
+}
+
+impl Subject {
+    /// Judges the layers of a manifest in cosign's old form.
+    fn add_legacy(
+        &mut self,
+        stored: &Stored,
+        legacy: Legacy,
+        holder: &Descriptor,
+        manifest: &Result<Manifest, String>,
+        trust: &Trust,
+    ) {
+        match legacy {
+            Legacy::Tagged(about, _) if about != self.digest => return,
+            // It is about no signed statement.
+            Legacy::Tagged(_, "sbom") => return,
+            Legacy::Tagged(..) | Legacy::Untagged => {}
         }
-        if subject.candidates.len() == MAX_CANDIDATES {
-            break;
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(unreadable) => {
+                let refused = Refused::Unreadable(unreadable.clone());
+                return self.add(holder.digest, None, Err(refused));
+            }
+        };
+        for layer in &manifest.layers {
+            if self.candidates.len() == MAX_CANDIDATES {
+                return;
+            }
+            let judged = trust::legacy_layer(stored, legacy, layer, &self.digest, trust);
+            // What has no tag may be about any image of the layout.
+            if legacy == Legacy::Untagged
+                && judged.as_ref().is_err_and(|why| why.reason() == Some(Reason::Artifact))
+            {
+                continue;
+            }
+            self.add(holder.digest, Some(layer.digest), judged.map(|(signed, _)| signed));
+        }
+    }
+
+    /// Takes what was judged.
+    fn add(&mut self, digest: Digest, layer: Option<Digest>, judged: Result<Signed, Refused>) {
+        if matches!(judged, Err(Refused::OtherSubject(_)))
+            || self.candidates.len() == MAX_CANDIDATES
+        {
+            return;
         }
         if let Ok(signed) = &judged {
-            for (requirement, met) in &mut subject.met {
+            for (requirement, met) in &mut self.met {
                 *met |= requirement.predicate_type() == signed.predicate_type;
             }
         }
-        let digest = referrer.digest;
-        subject.candidates.push(match judged {
+        self.candidates.push(match judged {
             Ok(signed) => Candidate {
                 digest,
+                layer,
                 predicate_type: Some(signed.predicate_type),
                 refused: None,
                 reason: None,
@@ -215,6 +277,7 @@ fn subject(
             },
             Err(refused) => Candidate {
                 digest,
+                layer,
                 predicate_type: None,
                 refused: Some(refused.to_string()),
                 reason: refused.reason(),
@@ -223,5 +286,4 @@ fn subject(
             },
         });
     }
-    subject
 }

@@ -93,6 +93,8 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 pub fn of(target: &str) -> Seeds {
     match target {
         "advisories" => advisories(),
+        "base_files" => bases(),
+        "legacy_signature" => legacy_signatures(),
         "bom_file" => files(),
         "deb_package" => debs(),
         "package_database" => databases(),
@@ -394,6 +396,82 @@ fn shebangs() -> Seeds {
         ("nul", b"#!/bin/sh\0x\n".to_vec()),
         ("blank", b"#! \t \n".to_vec()),
         ("long", long),
+    ]
+}
+
+/// A definition of each kind, and a lock of each kind as karat writes it.
+fn bases() -> Seeds {
+    use karat::base::lock::{
+        Evidence, Lock, LockedImage, LockedLayer, LockedManifest, LockedPlatform, LockedSignature,
+        SignedBy,
+    };
+    let image = format!(
+        "[base]\nkind = \"image\"\nplatforms = [\"linux/amd64\"]\nmax-age = \"30d\"\nenv = {{ A = \"b\" }}\n[image]\nreference = \"docker://reg.example/up@{DIGEST}\"\nsigner = {{ issuer = \"https://i.example\", identity = \"a@b.example\" }}\n"
+    );
+    let digest: karat::oci::Digest = DIGEST.parse().expect("a digest");
+    let lock = |evidence: Evidence| Lock {
+        definition: digest,
+        assembly: "as-it-is".to_owned(),
+        contents: digest,
+        suites: Vec::new(),
+        image: Some(LockedImage {
+            digest,
+            size: 9,
+            media_type: karat::oci::MediaType::INDEX,
+            locked: "2026-11-23".parse().expect("a day"),
+            signature: Some(LockedSignature { by: SignedBy::Key("00".repeat(32)), evidence }),
+        }),
+        platforms: vec![LockedPlatform {
+            platform: "linux/amd64".parse().expect("a platform"),
+            digest,
+            image: Some(LockedManifest {
+                size: 1,
+                media_type: karat::oci::MediaType::MANIFEST,
+                config: digest,
+                config_size: 2,
+            }),
+            layers: vec![LockedLayer {
+                name: "layer-1".to_owned(),
+                digest,
+                diff_id: DIGEST.parse().expect("a diff id"),
+                size: 3,
+                media_type: None,
+            }],
+            packages: Vec::new(),
+        }],
+    };
+    let (payload, manifest) = (digest, digest);
+    let bundle = lock(Evidence::Bundle { bundle: digest, size: 4 });
+    let legacy = lock(Evidence::Legacy { payload, size: 5, manifest, manifest_size: 6 });
+    vec![
+        ("packages", behind(0, include_bytes!("../../bases/cc-debian13.toml"))),
+        ("image", behind(0, image.as_bytes())),
+        ("lock-packages", behind(1, include_bytes!("../../bases/static-debian13.lock.toml"))),
+        ("lock-bundle", behind(1, bundle.to_text("up").as_bytes())),
+        ("lock-legacy", behind(1, legacy.to_text("up").as_bytes())),
+    ]
+}
+
+/// A key whose private half nobody has kept.
+pub const PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErbqS3Qlbt+iKNkraHE0IVdAQQRrP
+onXH7WEaHIAdbrV7osIR1RlYxUDBtjPYsxwfNIhWceN4fDLwy3AyVBULcA==
+-----END PUBLIC KEY-----
+";
+
+fn legacy_signatures() -> Seeds {
+    let document = format!(
+        r#"{{"critical":{{"identity":{{"docker-reference":"r.example/a"}},"image":{{"docker-manifest-digest":"sha256:{}"}},"type":"cosign container image signature"}},"optional":{{"a":"b"}}}}"#,
+        "ab".repeat(32)
+    );
+    let signature = br#"{"dev.cosignproject.cosign/signature":"MAYCAQECAQE="}"#;
+    let logged = br#"{"dev.cosignproject.cosign/signature":"MAYCAQECAQE=","dev.sigstore.cosign/bundle":"{\"SignedEntryTimestamp\":\"MAA=\",\"Payload\":{\"body\":\"eyJhcGlWZXJzaW9uIjoiMC4wLjEiLCJraW5kIjoiaGFzaGVkcmVrb3JkIiwic3BlYyI6e319\",\"integratedTime\":1700000000,\"logIndex\":7,\"logID\":\"c0d23d6ad406973f9559f3ba2d1ca01f84147d8ffc5b8445c224f98b9591801d\"}}","dev.sigstore.cosign/rfc3161timestamp":"{\"SignedRFC3161Timestamp\":\"MAA=\"}","dev.sigstore.cosign/certificate":"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"}"#;
+    let envelope = br#"{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"keyid":"","sig":"MAYCAQECAQE="}]}"#;
+    vec![
+        ("signature", behind(0, &joined(signature, document.as_bytes()))),
+        ("logged", behind(0, &joined(logged, document.as_bytes()))),
+        ("attestation", behind(1, &joined(b"{}", envelope))),
     ]
 }
 

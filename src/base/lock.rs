@@ -89,10 +89,21 @@ pub struct LockedImage {
 pub struct LockedSignature {
     /// Who signed.
     pub by: SignedBy,
-    /// The digest of the bundle.
-    pub bundle: Digest,
-    /// How many bytes that has.
-    pub size: u64,
+    /// What holds the signature.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+}
+
+/// What holds a signature, by the digests of its bytes and how many these are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged, rename_all_fields = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Evidence {
+    /// A sigstore bundle.
+    Bundle { bundle: Digest, size: u64 },
+    /// A document of cosign's old form that was signed, and the manifest that has the signature
+    /// in the annotations of its layer.
+    Legacy { payload: Digest, size: u64, manifest: Digest, manifest_size: u64 },
 }
 
 /// Who signed an image.
@@ -336,7 +347,15 @@ impl LockedImage {
                 writeln!(text, "issuer = {}\nidentity = {}", quoted(issuer), quoted(identity))
             }
         };
-        let _ = write!(text, "bundle = \"{}\"\nsize = {}\n", signature.bundle, signature.size);
+        let _ = match &signature.evidence {
+            Evidence::Bundle { bundle, size } => {
+                write!(text, "bundle = \"{bundle}\"\nsize = {size}\n")
+            }
+            Evidence::Legacy { payload, size, manifest, manifest_size } => write!(
+                text,
+                "payload = \"{payload}\"\nsize = {size}\nmanifest = \"{manifest}\"\nmanifest-size = {manifest_size}\n"
+            ),
+        };
     }
 }
 
@@ -436,12 +455,26 @@ fn image(written: schema::Image, faults: &mut Faults) -> Option<LockedImage> {
             (None, Some(issuer), Some(identity)) => SignedBy::Identity { issuer, identity },
             _ => {
                 let message = "who signed is a `key`, or an `issuer` and an `identity`";
+                faults.push(Diagnostic::new(span.clone(), message));
+                return None;
+            }
+        };
+        let size = one.size;
+        let evidence = match (&one.bundle, &one.payload, &one.manifest, one.manifest_size) {
+            (Some(bundle), None, None, None) => {
+                Evidence::Bundle { bundle: read(bundle, faults)?, size }
+            }
+            (None, Some(payload), Some(manifest), Some(manifest_size)) => {
+                let (payload, manifest) = (read(payload, faults), read(manifest, faults));
+                Evidence::Legacy { payload: payload?, size, manifest: manifest?, manifest_size }
+            }
+            _ => {
+                let message = "a signature is in a `bundle`, or in a `payload` with its `manifest` and `manifest-size`";
                 faults.push(Diagnostic::new(span, message));
                 return None;
             }
         };
-        let bundle = read(&one.bundle, faults);
-        signature = Some(LockedSignature { by, bundle: bundle?, size: one.size });
+        signature = Some(LockedSignature { by, evidence });
     }
     let size = written.size;
     Some(LockedImage { digest: digest?, size, media_type, locked: locked?, signature })

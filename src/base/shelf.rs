@@ -366,9 +366,12 @@ impl<'a> Shelf<'a> {
                 sigstore::Signer::Identity(Identity::exact(identity, issuer))
             }
         };
-        let root = TrustedRoot::public_good();
+        let root = match self.supply.and_then(|supply| supply.trusted_root) {
+            Some(bytes) => TrustedRoot::parse(bytes),
+            None => TrustedRoot::public_good(),
+        };
         let root = root.map_err(|error| BaseError::TrustedRoot { name: name(), error })?;
-        Ok(Trust { signer, root })
+        Ok(Trust::in_one(signer, root))
     }
 
     /// Reads a key of the project.

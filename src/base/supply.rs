@@ -22,6 +22,9 @@ pub struct Supply<'a> {
     pub mirrors: &'a Mirrors,
     /// Who connects to registries, for bases that are images; none where none is read.
     pub upstream: Option<&'a dyn Connect>,
+    /// The root of trust that signatures on images are judged by; none for that of the public
+    /// good instance of sigstore.
+    pub trusted_root: Option<&'a [u8]>,
 }
 
 impl Supply<'_> {

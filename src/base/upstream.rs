@@ -9,7 +9,8 @@ use super::assembly::{self, Made};
 use super::definition::{Definition, ImageBase};
 use super::error::BaseError;
 use super::lock::{
-    self, Lock, LockedImage, LockedLayer, LockedManifest, LockedPlatform, LockedSignature, SignedBy,
+    self, Evidence, Lock, LockedImage, LockedLayer, LockedManifest, LockedPlatform,
+    LockedSignature, SignedBy,
 };
 use super::locking::Locked;
 use super::supply::Supply;
@@ -18,15 +19,15 @@ use crate::archive::{self, Limits};
 use crate::image::stored::{Stored, StoredError};
 use crate::image::{Layer, Origin, read};
 use crate::oci::document::{Config, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
+use crate::oci::legacy::Legacy;
 use crate::oci::{Descriptor, DiffId, Digest, MediaType, Platform, Reference};
 use crate::registry::Registries;
 use crate::settings::Requirement;
 use crate::signature::bundle;
-use crate::signature::sigstore::Signer;
 use crate::store::SpoolRoom;
 use crate::store::cache::CacheError;
 use crate::time::Date;
-use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
+use crate::trust::{self, MAX_CANDIDATES, Refused, Signed, Trust};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io::Read as _;
@@ -312,19 +313,45 @@ impl Upstream<'_> {
                 Err(why) => refused.push(format!("{}: {why}", referrer.digest)),
             }
         }
+        for (holder, legacy) in stored.legacy() {
+            match legacy {
+                Legacy::Tagged(about, "sig") if about == root.digest => {}
+                Legacy::Untagged => {}
+                Legacy::Tagged(..) => continue,
+            }
+            let bytes = match stored.document(holder, MAX_MANIFEST) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_judgement() => {
+                    refused.push(format!("{}: {error}", holder.digest));
+                    continue;
+                }
+                Err(error) => return Err(self.of_stored(error)),
+            };
+            let layers = Manifest::parse(&bytes).map(|manifest| manifest.layers);
+            let layers = layers.map_err(|error| self.of_stored(error.into()))?;
+            for layer in layers.iter().take(MAX_CANDIDATES) {
+                match self.legacy(stored, (holder, legacy), &bytes, layer, &root.digest, trust) {
+                    Ok(signature) => return Ok(signature),
+                    Err(Refused::Stored(error)) if !error.is_judgement() => {
+                        return Err(self.of_stored(error));
+                    }
+                    Err(why) => refused.push(format!("{}: {why}", layer.digest)),
+                }
+            }
+        }
         Err(self.unsigned(root.digest, trust, refused))
     }
 
     fn unsigned(&self, digest: Digest, trust: &Trust, refused: Vec<String>) -> BaseError {
         let count = refused.len();
         let mut why = match count {
-            0 => "it has no signature in the form of a bundle".to_owned(),
+            0 => "it has no signature".to_owned(),
             _ => refused.into_iter().take(SHOWN).collect::<Vec<_>>().join("; "),
         };
         if count > SHOWN {
             why.push_str(&format!("; and {} more", count - SHOWN));
         }
-        let (name, signer) = (self.name(), trust.signer.to_string());
+        let (name, signer) = (self.name(), trust.to_string());
         BaseError::Unsigned { name, digest, signer, why: crate::finding::escape::terminal(&why) }
     }
 
@@ -340,10 +367,69 @@ impl Upstream<'_> {
             Manifest::parse(&bytes).map_err(|error| Refused::Unreadable(error.to_string()))?;
         let part = trust::bundle_of(&manifest, subject)?;
         let bytes = stored.document(part, bundle::MAX_SIZE as u64)?;
-        let by = signed_by(&bytes, subject, trust)?;
+        let by = signed_by(trust::bundle(&bytes, subject, trust)?)?;
         // To be verified again without a connection.
         self.keep(&part.digest, &bytes);
-        Ok(LockedSignature { by, bundle: part.digest, size: part.size })
+        let evidence = Evidence::Bundle { bundle: part.digest, size: part.size };
+        Ok(LockedSignature { by, evidence })
+    }
+
+    /// Judges a signature in cosign's old form: a layer of the manifest `holder`.
+    fn legacy(
+        &self,
+        stored: &Stored,
+        (holder, legacy): (&Descriptor, Legacy),
+        manifest: &[u8],
+        layer: &Descriptor,
+        subject: &Digest,
+        trust: &Trust,
+    ) -> Result<LockedSignature, Refused> {
+        let (signed, payload) = trust::legacy_layer(stored, legacy, layer, subject, trust)?;
+        let by = signed_by(signed)?;
+        self.keep(&holder.digest, manifest);
+        self.keep(&layer.digest, &payload);
+        let (payload, size) = (layer.digest, layer.size);
+        let (manifest, manifest_size) = (holder.digest, holder.size);
+        let evidence = Evidence::Legacy { payload, size, manifest, manifest_size };
+        Ok(LockedSignature { by, evidence })
+    }
+
+    /// Verifies again the signature that was locked. `get` gives the bytes of its parts.
+    fn again(
+        &self,
+        evidence: &Evidence,
+        subject: &Digest,
+        trust: &Trust,
+        get: &dyn Fn(&Descriptor) -> Result<Vec<u8>, BaseError>,
+    ) -> Result<Result<SignedBy, Refused>, BaseError> {
+        let limited = |part: Descriptor, limit: usize| match part.size > limit as u64 {
+            true => Err(self.wrong(format!("{} has more than {limit} bytes", part.digest))),
+            false => get(&part),
+        };
+        match *evidence {
+            Evidence::Bundle { bundle, size } => {
+                let part = Descriptor::new(MediaType::SIGSTORE_BUNDLE, bundle, size);
+                let bytes = limited(part, bundle::MAX_SIZE)?;
+                Ok(trust::bundle(&bytes, subject, trust).and_then(signed_by))
+            }
+            Evidence::Legacy { payload, size, manifest, manifest_size } => {
+                let part = Descriptor::new(MediaType::MANIFEST, manifest, manifest_size);
+                let bytes = limited(part, MAX_MANIFEST as usize)?;
+                let found = Manifest::parse(&bytes);
+                let found = found.map_err(|error| self.of_stored(error.into()))?;
+                let payload = Descriptor::new(MediaType::EMPTY, payload, size);
+                let bytes = limited(payload.clone(), bundle::MAX_SIZE)?;
+                let layers = found.layers.iter().filter(|one| one.digest == payload.digest);
+                let mut why = Refused::Unreadable("its manifest does not hold it".to_owned());
+                for layer in layers {
+                    match trust::legacy_bytes(layer, &bytes, subject, trust).and_then(signed_by) {
+                        Ok(by) => return Ok(Ok(by)),
+                        Err(refused) => why = refused,
+                    }
+                }
+                Ok(Err(why))
+            }
+        }
     }
 
     /// Returns the base of a locked platform, its bytes held against the lock and its signature
@@ -379,10 +465,7 @@ impl Upstream<'_> {
                 let why = vec!["the lock holds no signature".to_owned()];
                 return Err(self.unsigned(image.digest, trust, why));
             };
-            let part =
-                Descriptor::new(MediaType::SIGSTORE_BUNDLE, signature.bundle, signature.size);
-            let by = signed_by(&get(&part)?, &image.digest, trust);
-            match by {
+            match self.again(&signature.evidence, &image.digest, trust, &get)? {
                 Ok(by) if by == signature.by => {}
                 Ok(by) => {
                     let why =
@@ -489,20 +572,17 @@ impl Upstream<'_> {
 }
 
 /// Says who has signed.
-fn signed_by(bytes: &[u8], subject: &Digest, trust: &Trust) -> Result<SignedBy, Refused> {
-    let signed = trust::bundle(bytes, subject, trust)?;
+fn signed_by(signed: Signed) -> Result<SignedBy, Refused> {
     if signed.predicate_type != Requirement::Signature.predicate_type() {
         return Err(Refused::Statement(format!(
             "it states `{}`, and is no signature",
             signed.predicate_type
         )));
     }
-    match (&trust.signer, signed.certified) {
-        (Signer::Key(key), _) => Ok(SignedBy::Key(key.fingerprint())),
-        (Signer::Identity(_), Some((identity, issuer))) => {
-            Ok(SignedBy::Identity { issuer, identity })
-        }
-        (Signer::Identity(_), None) => {
+    match (signed.key, signed.certified) {
+        (Some(fingerprint), _) => Ok(SignedBy::Key(fingerprint)),
+        (None, Some((identity, issuer))) => Ok(SignedBy::Identity { issuer, identity }),
+        (None, None) => {
             Err(Refused::Unreadable("it is signed by a key, and by no identity".to_owned()))
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn run(args: &args::BaseCommands, output: &Output) -> Result<u8, Fail
     // Only who locks looks upstream.
     let is_lock = matches!(args.command, BaseCommand::Lock(_));
     let sources = is_lock.then_some(&policy.mirror);
-    let stock = Stock::read(root, policy.registry.as_ref(), sources, offline)?;
+    let stock = Stock::read(root, &policy, sources, offline)?;
     let shelf = stock.shelf(root, &shown, count);
     let now = Now::new(std::time::SystemTime::now());
     match &args.command {

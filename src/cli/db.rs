@@ -159,7 +159,7 @@ fn fetch(args: &args::DbFetch, output: &Output) -> Result<u8, Failure> {
     };
     let pinned = policy.advisories.database;
     let trust = match args.signer.is_named() {
-        true => Some(verify::trust(&args.signer)?),
+        true => Some(verify::trust(&args.signer, &policy)?),
         false if pinned.is_some() => None,
         false => {
             return Err(Failure::usage("nothing says who must have signed the database").hint(
@@ -174,8 +174,7 @@ fn fetch(args: &args::DbFetch, output: &Output) -> Result<u8, Failure> {
         let require = [Requirement::Signature];
         let verification = karat::verify::signed(stored, root, trust, &require)?;
         if !verification.accepted() {
-            let message =
-                format!("{} is not signed as it must be, by {}", root.digest, trust.signer);
+            let message = format!("{} is not signed as it must be, by {trust}", root.digest);
             return Err(Failure { code: CODE_REJECTED, ..Failure::usage(message) }
                 .hint("`karat verify` shows what was looked at; nothing was written"));
         }

@@ -33,7 +33,7 @@ struct Fleet {
 
 impl Fleet {
     fn open(places: &[String], signer: &args::Signer, policy: &Policy) -> Result<Self, Failure> {
-        let trust = super::verify::trust(signer)?;
+        let trust = super::verify::trust(signer, policy)?;
         let place = |text: &String| {
             let text = text.strip_prefix("docker://").unwrap_or(text);
             Ok(Reference::parse(&format!("docker://{text}"), |_| false)?)

@@ -16,6 +16,7 @@ use karat::registry::Registries;
 use karat::settings::{DriftState, Policy, Requirement, names_at};
 use karat::signature::sigstore::{Identity, Signer};
 use karat::time::{Date, Now};
+use karat::trust::Trusted;
 use karat::verify::Trust;
 use karat::waiver::Waiver;
 use serde_json::{Value, json};
@@ -100,7 +101,7 @@ impl Ground {
 
     /// Returns who must have signed what was approved.
     fn trust(&self, artifact: &Artifact, root: Option<&Path>) -> Result<Trust, Failure> {
-        let root = settings::trusted_root(root)?;
+        let root = settings::trusted_root(root, &self.policy)?;
         let signer = match &artifact.signer {
             approval::Signer::Identity { issuer, identity } => {
                 Signer::Identity(Identity::exact(identity, issuer))
@@ -117,7 +118,7 @@ impl Ground {
                 Signer::Key(key)
             }
         };
-        Ok(Trust { signer, root })
+        Ok(Trust::in_one(signer, root))
     }
 }
 
@@ -146,7 +147,7 @@ fn approve(args: &mirror::Approve, output: &Output) -> Result<u8, Failure> {
     require.extend(args.require.iter().map(|one| one.requirement()));
     require.sort_unstable();
     require.dedup();
-    let trust = super::verify::trust(&args.signer)?;
+    let trust = super::verify::trust(&args.signer, &ground.policy)?;
     let mut approvals = ground.approvals()?.unwrap_or_default();
 
     let destination = Reference::parse(&format!("docker://{target}"), |_| false)?;
@@ -239,7 +240,11 @@ fn signer_of(
     trust: &Trust,
     found: &Candidate,
 ) -> Result<approval::Signer, Failure> {
-    if let (Signer::Key(key), Some(file)) = (&trust.signer, &args.key) {
+    let key = match &trust.signers[..] {
+        [Trusted { signer: Signer::Key(key), .. }] => Some(key),
+        _ => None,
+    };
+    if let (Some(key), Some(file)) = (key, &args.key) {
         let outside = || {
             Failure::usage(format!("the key `{}` is no file of the project", file.display()))
                 .hint("copy it into the project: the approval names it")
@@ -275,7 +280,7 @@ fn rejected(source: &Reference, clearance: &Clearance, trust: &Trust, output: &O
     }
     for subject in &verification.subjects {
         for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {
-            tell(format!("missing   {requirement} of {}, by {}", subject.digest, trust.signer));
+            tell(format!("missing   {requirement} of {}, by {}", subject.digest, trust));
         }
         for candidate in &subject.candidates {
             if let Some(why) = &candidate.refused {

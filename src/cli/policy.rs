@@ -66,6 +66,9 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
             values.push((format!("registry.{key}"), value.clone()));
         }
     }
+    if let Some(sigstore) = &policy.sigstore {
+        values.push(("sigstore.trusted-root".to_owned(), json!(sigstore.trusted_root)));
+    }
     for (number, profile) in policy.profile.iter().enumerate() {
         let table = format!("profile.{number}");
         values.push((format!("{table}.images"), json!(profile.images)));

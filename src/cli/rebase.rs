@@ -28,7 +28,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let name = name(args, &reference, &policy)?;
     let key = settings::private_key(&args.sign)?;
-    let trust = verify::trust(&args.signer)?;
+    let trust = verify::trust(&args.signer, &policy)?;
     let mut destinations = Vec::new();
     for text in &args.output {
         destinations.push(Destination::new(Reference::parse(text, |_| false)?)?);
@@ -44,7 +44,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         }
         _ => verify::local(&reference)?,
     };
-    let stock = Stock::read(project.root(), policy.registry.as_ref(), None, args.offline)?;
+    let stock = Stock::read(project.root(), &policy, None, args.offline)?;
     let shown = site::from_here(project.root());
     let options = Options {
         stored: &stored,
@@ -65,7 +65,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let rebased = match rebase::rebase(&options) {
         Ok(rebased) => rebased,
         Err(RebaseError::NotSigned(verification)) => {
-            return Err(unsigned(&reference, &verification, &trust.signer.to_string()));
+            return Err(unsigned(&reference, &verification, &trust.to_string()));
         }
         Err(error) => return Err(error.into()),
     };

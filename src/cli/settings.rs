@@ -6,6 +6,7 @@ use super::failure::Failure;
 use karat::assemble::input::Project;
 use karat::oci::Digest;
 use karat::recipe::discover::{self, POLICY_FILE};
+use karat::settings::Policy;
 use karat::settings::file::Loaded;
 use karat::signature::sigstore::{self, Identity, Refusal, Signer, TrustedRoot};
 use karat::signature::{self, KeyFileKind, PrivateKey, PublicKey, key};
@@ -45,6 +46,8 @@ pub(super) enum SettingsError {
     Long { path: PathBuf, what: &'static str, limit: usize },
     #[error("the root of trust `{}`: {error}", path.display())]
     TrustedRoot { path: PathBuf, error: Refusal },
+    #[error("`{}` is another root of trust than the policy's", .0.display())]
+    OtherRoot(PathBuf),
     #[error("nothing says who must have signed")]
     NoSigner,
     #[error("`--identity-regexp`: {0}")]
@@ -73,8 +76,20 @@ impl SettingsError {
         }
     }
 
+    /// Says what is wrong with a file, without its name.
+    fn why(&self) -> String {
+        match self {
+            Self::File { error, .. } => error.to_string(),
+            Self::Long { limit, .. } => format!("it is longer than {limit} bytes"),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn hint(&self) -> Option<String> {
         match self {
+            Self::OtherRoot(_) => {
+                Some("leave `--trusted-root` out: the policy's is taken".to_owned())
+            }
             Self::SecondPolicy { .. } => Some(
                 "a project has one policy, in its root: remove the lower one, or name one with `--policy`"
                     .to_owned(),
@@ -128,7 +143,13 @@ pub(super) fn policy(root: &Path, args: &args::Policy) -> Result<Loaded, Failure
             if args.file.is_none() {
                 refuse_second(root)?;
             }
-            Loaded::parse(&file.display().to_string(), &policy_text(&file)?)?
+            let folder = file.parent().unwrap_or(Path::new(""));
+            let beside = |path: &str, limit: usize| {
+                self::file(&folder.join(path), "a file of the policy", limit)
+                    .map_err(|error| error.why())
+            };
+            let text = policy_text(&file)?;
+            Loaded::parse_beside(&file.display().to_string(), &text, &beside)?
         }
         None => Loaded::golden(),
     };
@@ -311,16 +332,28 @@ pub(super) fn signer(args: &args::Signer) -> Result<Signer, SettingsError> {
     })
 }
 
-/// Reads a root of trust; without a file, that of the public good instance.
-pub(super) fn trusted_root(path: Option<&Path>) -> Result<TrustedRoot, SettingsError> {
-    let named = path.unwrap_or(Path::new("(built in)"));
-    let wrong = |error| SettingsError::TrustedRoot { path: named.to_owned(), error };
-    match path {
-        Some(path) => {
-            TrustedRoot::parse(&file(path, "a root of trust", sigstore::MAX_ROOT)?).map_err(wrong)
+/// Reads a root of trust: the policy's, where it has one, which no other takes the place of; else
+/// that of a file, else that of the public good instance.
+pub(super) fn trusted_root(
+    path: Option<&Path>,
+    policy: &Policy,
+) -> Result<TrustedRoot, SettingsError> {
+    let own = policy.sigstore.as_ref().map(|sigstore| sigstore.trusted_root.bytes());
+    let named = match path {
+        Some(path) => Some(file(path, "a root of trust", sigstore::MAX_ROOT)?),
+        None => None,
+    };
+    let shown = path.unwrap_or(Path::new("(built in)"));
+    match (own, &named) {
+        (Some(own), Some(named)) if own != named => {
+            return Err(SettingsError::OtherRoot(shown.to_owned()));
         }
-        None => TrustedRoot::public_good().map_err(wrong),
+        (own, named) => match own.or(named.as_deref()) {
+            Some(bytes) => TrustedRoot::parse(bytes),
+            None => TrustedRoot::public_good(),
+        },
     }
+    .map_err(|error| SettingsError::TrustedRoot { path: shown.to_owned(), error })
 }
 
 /// Returns the password: from `COSIGN_PASSWORD`, which may be empty, or asked for, twice

@@ -30,6 +30,7 @@ pub(super) struct Stock {
     cache: Cache,
     mirrors: Mirrors,
     upstream: Upstream,
+    trusted_root: Option<settings::TrustedRootFile>,
 }
 
 /// Connects to the registries that bases are read from, when one is.
@@ -67,11 +68,12 @@ impl Connect for Upstream {
 }
 
 impl Stock {
-    /// Reads everything once. `registry` says which registries may be reached, `sources` which
-    /// others may be read; `offline` makes every connection fail.
+    /// Reads everything once. The policy says which registries may be reached and by what
+    /// signatures are judged; `sources` which others may be read; `offline` makes every connection
+    /// fail.
     pub(super) fn read(
         root: &Path,
-        registry: Option<&settings::Registry>,
+        policy: &settings::Policy,
         sources: Option<&settings::Mirror>,
         offline: bool,
     ) -> Result<Self, Failure> {
@@ -111,11 +113,12 @@ impl Stock {
             }
         }
         let upstream = Upstream {
-            registry: registry.cloned(),
+            registry: policy.registry.clone(),
             sources: sources.cloned().unwrap_or_default(),
             offline,
         };
-        Ok(Self { cache: Cache::new(cache_folder()), mirrors, upstream })
+        let trusted_root = policy.sigstore.as_ref().map(|sigstore| sigstore.trusted_root.clone());
+        Ok(Self { cache: Cache::new(cache_folder()), mirrors, upstream, trusted_root })
     }
 
     /// Returns the bases of a project. `shown` is its root as a user would write it.
@@ -126,7 +129,8 @@ impl Stock {
         threads: NonZeroUsize,
     ) -> Shelf<'a> {
         let upstream: Option<&dyn Connect> = Some(&self.upstream);
-        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors, upstream };
+        let trusted_root = self.trusted_root.as_ref().map(settings::TrustedRootFile::bytes);
+        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors, upstream, trusted_root };
         Shelf::new(root, shown, supply, threads)
     }
 }

@@ -275,8 +275,8 @@ impl Publication {
         key: &PublicKey,
         output: &Output,
     ) -> Result<String, Failure> {
-        let root = settings::trusted_root(None)?;
-        let trust = Trust { signer: Signer::Key(key.clone()), root };
+        let root = settings::trusted_root(None, policy)?;
+        let trust = Trust::in_one(Signer::Key(key.clone()), root);
         let source = match built {
             Destination::Dist(path) => {
                 Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }
@@ -317,7 +317,7 @@ fn is_cleared(
 ) -> Result<bool, Failure> {
     let policy = &asked.policy;
     let trust = match asked.signer {
-        Some(signer) if signer.is_named() => Some(super::verify::trust(signer)?),
+        Some(signer) if signer.is_named() => Some(super::verify::trust(signer, policy)?),
         _ if policy.gate.require.is_empty() => None,
         _ => {
             let required: Vec<_> =
@@ -361,10 +361,8 @@ fn is_cleared(
         }
         for subject in &verification.subjects {
             for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {
-                output.tell(&format!(
-                    "missing   {requirement} of {}, by {}",
-                    subject.digest, trust.signer
-                ));
+                output
+                    .tell(&format!("missing   {requirement} of {}, by {}", subject.digest, trust));
             }
         }
         cleared &= verification.accepted();

@@ -7,8 +7,9 @@ use super::{network, settings, verify_bundle};
 use karat::finding::escape;
 use karat::image::stored::Stored;
 use karat::oci::{Descriptor, Digest, Reference};
-use karat::settings::Requirement;
+use karat::settings::{Policy, Requirement};
 use karat::signature::sigstore::Signer;
+use karat::trust::Trusted;
 use karat::verify::{self, Trust, Verification};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     }
     let policy = settings::policy_here(&args.policy)?.policy;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
-    let trust = trust(&args.signer)?;
+    let trust = trust(&args.signer, &policy)?;
     let require: Vec<Requirement> = if args.require.is_empty() {
         policy.gate.require.clone()
     } else {
@@ -65,17 +66,19 @@ pub(super) fn local(reference: &Reference) -> Result<(Stored, Descriptor), Failu
 }
 
 /// Reads who must have signed, and the root of trust.
-pub(super) fn trust(args: &args::Signer) -> Result<Trust, Failure> {
+pub(super) fn trust(args: &args::Signer, policy: &Policy) -> Result<Trust, Failure> {
     let signer = settings::signer(args)?;
-    let root = settings::trusted_root(args.trusted_root.as_deref())?;
-    Ok(Trust { signer, root })
+    let root = settings::trusted_root(args.trusted_root.as_deref(), policy)?;
+    Ok(Trust::in_one(signer, root))
 }
 
 /// Adds to a document who was demanded.
 pub(super) fn demanded(document: &mut Value, trust: &Trust) {
-    match &trust.signer {
-        Signer::Key(key) => document["key"] = json!(key.fingerprint()),
-        Signer::Identity(identity) => document["identity"] = json!(identity.to_string()),
+    if let [Trusted { signer, .. }] = &trust.signers[..] {
+        match signer {
+            Signer::Key(key) => document["key"] = json!(key.fingerprint()),
+            Signer::Identity(identity) => document["identity"] = json!(identity.to_string()),
+        }
     }
     document["trustedRoot"] = json!(Digest::from(*trust.root.sha256()));
 }
@@ -88,12 +91,7 @@ pub(super) fn code(accepted: bool) -> u8 {
     if accepted { CODE_DONE } else { CODE_REJECTED }
 }
 
-fn print(
-    reference: &Reference,
-    verification: &Verification,
-    policy: &karat::settings::Policy,
-    output: &Output,
-) {
+fn print(reference: &Reference, verification: &Verification, policy: &Policy, output: &Output) {
     output.result(&format!(
         "{}  {}  {}",
         verdict(verification.accepted()),

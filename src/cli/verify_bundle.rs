@@ -2,12 +2,13 @@
 
 use super::failure::Failure;
 use super::output::Output;
-use super::verify::{code, demanded, trust, verdict};
+use super::verify::{code, demanded, verdict};
 use super::{args, settings};
 use karat::archive::verified::HashingReader;
 use karat::finding::escape;
 use karat::oci::Digest;
 use karat::signature::sigstore::{self, Content, Refusal, Verified};
+use karat::trust::Trust;
 use serde::Deserialize;
 use serde_json::json;
 use std::fs::File;
@@ -22,10 +23,12 @@ struct Statement {
 }
 
 pub(super) fn run(args: &args::Verify, bundle: &Path, output: &Output) -> Result<u8, Failure> {
-    let trust = trust(&args.signer)?;
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let signer = settings::signer(&args.signer)?;
+    let root = settings::trusted_root(args.signer.trusted_root.as_deref(), &policy)?;
     let bundle = settings::file(bundle, "a bundle", karat::signature::bundle::MAX_SIZE)?;
     let artifact = artifact(&args.reference)?;
-    let verified = sigstore::verify(&bundle, artifact.bytes(), &trust.signer, &trust.root);
+    let verified = sigstore::verify(&bundle, artifact.bytes(), &signer, &root);
     let predicate_type = match &verified {
         Ok(Verified { content: Content::Statement(statement), .. }) => {
             let statement: Result<Statement, _> = serde_json::from_slice(statement.as_bytes());
@@ -60,7 +63,7 @@ pub(super) fn run(args: &args::Verify, bundle: &Path, output: &Output) -> Result
             }
             Err(Refusal { reason, .. }) => document["reason"] = json!(reason),
         }
-        demanded(&mut document, &trust);
+        demanded(&mut document, &Trust::in_one(signer, root));
         output.json(&document);
         return Ok(code(accepted));
     }

@@ -12,6 +12,7 @@ use crate::oci::document::{
     Config, DocumentError, Index, MAX_CONFIG, MAX_MANIFEST, MAX_MANIFESTS, Manifest,
 };
 use crate::oci::layout::{REF_NAME, blob_path};
+use crate::oci::legacy::Legacy;
 use crate::oci::{Digest, Reference};
 use crate::store::{Positioned, SpoolRoom};
 use std::collections::BTreeMap;
@@ -254,9 +255,9 @@ impl Stored {
     /// When there is none, or several and none is named.
     pub fn image(&self, tag: Option<&str>) -> Result<&Descriptor, StoredError> {
         let name = |descriptor: &Descriptor| descriptor.annotations.get(REF_NAME).cloned();
-        // Referrers are manifests too: they have an artifact type.
-        let images: Vec<_> =
-            self.index.manifests.iter().filter(|one| one.artifact_type.is_none()).collect();
+        // Referrers are manifests too: they have an artifact type, or a name of cosign's.
+        let is_image = |one: &&Descriptor| one.artifact_type.is_none() && Legacy::of(one).is_none();
+        let images: Vec<_> = self.index.manifests.iter().filter(is_image).collect();
         match (tag, &images[..]) {
             (Some(tag), images) => images
                 .iter()
@@ -275,7 +276,15 @@ impl Stored {
 
     /// Returns the entries of the index that are artifacts: referrers of images, most likely.
     pub fn artifacts(&self) -> impl Iterator<Item = &Descriptor> {
-        self.index.manifests.iter().filter(|one| one.artifact_type.is_some())
+        let is_one = |one: &&Descriptor| one.artifact_type.is_some() && Legacy::of(one).is_none();
+        self.index.manifests.iter().filter(is_one)
+    }
+
+    /// Returns the entries of the index that are signatures, attestations and SBOMs in
+    /// cosign's old form.
+    pub fn legacy(&self) -> impl Iterator<Item = (&Descriptor, Legacy)> {
+        let all = self.index.manifests.iter();
+        all.filter_map(|one| Legacy::of(one).map(|legacy| (one, legacy)))
     }
 
     /// Reads a small blob whole, checked.

@@ -12,6 +12,7 @@ use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::pipeline::transfer::{self, TransferError};
 use crate::registry::{Purpose, Registries, RegistryError};
 use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The most images of one repository, and the most repositories.
@@ -187,12 +188,14 @@ fn bill(
         if looked_at > MAX_CANDIDATES {
             break;
         }
-        match trust::predicate(stored, &manifest, subject, trust, spdx23::PREDICATE_TYPE) {
-            Ok(Some(document)) => match Listed::read(&document) {
-                Some(listed) => return Ok(Ok(listed)),
-                None => refused = Some("the bill that is signed cannot be read".to_owned()),
-            },
-            Ok(None) => {}
+        match trust::referrer(stored, &manifest, subject, trust) {
+            Ok(signed) if signed.predicate_type == spdx23::PREDICATE_TYPE => {
+                match signed.statement.as_deref().and_then(listed) {
+                    Some(listed) => return Ok(Ok(listed)),
+                    None => refused = Some("the bill that is signed cannot be read".to_owned()),
+                }
+            }
+            Ok(_) => {}
             Err(Refused::Stored(error)) if !error.is_judgement() => return Err(error),
             Err(why) => {
                 refused.get_or_insert_with(|| why.to_string());
@@ -200,9 +203,15 @@ fn bill(
         }
     }
     Ok(Err(match refused {
-        Some(why) => format!("no bill of materials that is signed by {}: {why}", trust.signer),
+        Some(why) => format!("no bill of materials that is signed by {trust}: {why}"),
         None => "no signed bill of materials".to_owned(),
     }))
+}
+
+/// Reads the bill out of a signed statement (in-toto, Statement v1).
+fn listed(statement: &[u8]) -> Option<Listed> {
+    let statement: Value = serde_json::from_slice(statement).ok()?;
+    Listed::read(statement.get("predicate")?)
 }
 
 impl Part {

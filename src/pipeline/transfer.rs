@@ -4,7 +4,8 @@
 use crate::http::{Access, HostPolicy};
 use crate::image::graph::{Graph, GraphError};
 use crate::image::stored::{Stored, StoredError};
-use crate::oci::layout::blob_path;
+use crate::oci::layout::{REF_NAME, blob_path};
+use crate::oci::legacy::{self, Legacy};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::publish::registry::{Push, PushError, Receipt, push};
 use crate::publish::{self, Destination, PublishError, Release, Staging};
@@ -17,9 +18,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// How many blobs travel at once.
 const AT_ONCE: usize = 4;
-/// The ends of the tags under which cosign has kept signatures, attestations and SBOMs
-/// (cosign, `specs/SIGNATURE_SPEC.md`, "Storage").
-const LEGACY: [&str; 3] = ["sig", "att", "sbom"];
 
 /// Why an image was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -237,26 +235,28 @@ impl Origin {
     /// Finds the tags of signatures, attestations and SBOMs in cosign's old form, and where
     /// they lead.
     pub(super) fn legacy_tags(&self) -> Result<Vec<(String, Digest)>, TransferError> {
-        let Some(repository) = &self.repository else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for subject in self.covered()? {
-            for end in LEGACY {
-                let tag = format!("{}.{end}", registry::fallback_tag(&subject));
-                if let Some(digest) = repository.head(&tag)? {
-                    found.push((tag, digest));
-                }
+        let own = self.covered()?;
+        let of = |(descriptor, legacy): (&Descriptor, Legacy)| match legacy {
+            // One without a tag has none to be found by elsewhere.
+            Legacy::Tagged(subject, end) if own.contains(&subject) => {
+                Some((legacy::tag(&subject, end), descriptor.digest))
             }
-        }
-        Ok(found)
+            _ => None,
+        };
+        Ok(self.stored.legacy().filter_map(of).collect())
     }
 
-    /// Finds signatures, attestations and SBOMs in cosign's old form.
+    /// Finds signatures, attestations and SBOMs in cosign's old form, by their tags.
     fn legacy(&self) -> Result<Vec<(String, Graph)>, TransferError> {
-        let Some(repository) = &self.repository else { return Ok(Vec::new()) };
+        let own = self.covered()?;
         let mut found = Vec::new();
-        for (tag, digest) in self.legacy_tags()? {
-            let document = repository.manifest(&digest)?;
-            found.push((tag, Graph::of(&self.stored, &document.descriptor, &[])?));
+        for (descriptor, legacy) in self.stored.legacy() {
+            if let Legacy::Tagged(subject, end) = legacy
+                && own.contains(&subject)
+            {
+                let graph = Graph::of(&self.stored, descriptor, &[])?;
+                found.push((legacy::tag(&subject, end), graph));
+            }
         }
         Ok(found)
     }
@@ -280,16 +280,26 @@ pub fn pull(
         _ => None,
     };
     let write = |error| PublishError::Write { path: destination.path().to_owned(), error };
-    for document in graph.documents() {
-        staging.layout.write_blob(&document.bytes).map_err(write)?;
+    let legacy = origin.legacy()?;
+    let count = graph.referrers.len() + legacy.len();
+    let mut pulled = Pulled { fetched: 0, bytes: 0, present: 0, referrers: count };
+    for graph in std::iter::once(&graph).chain(legacy.iter().map(|(_, graph)| graph)) {
+        for document in graph.documents() {
+            staging.layout.write_blob(&document.bytes).map_err(write)?;
+        }
+        fetch(origin, graph, &staging, old, destination, &mut pulled)?;
     }
-    let mut pulled = Pulled { fetched: 0, bytes: 0, present: 0, referrers: graph.referrers.len() };
-    fetch(origin, &graph, &staging, old, destination, &mut pulled)?;
     let referrers = graph.referrers.iter().map(|document| {
         let mut listed = origin.stored.index.manifests.iter();
         let listed = listed.find(|one| one.digest == document.descriptor.digest);
         listed.cloned().unwrap_or_else(|| document.descriptor.clone())
     });
+    // In a layout they are found by the name that was their tag.
+    let referrers = referrers.chain(legacy.iter().map(|(tag, graph)| {
+        let mut descriptor = graph.root.descriptor.clone();
+        descriptor.annotations.insert(REF_NAME.to_owned(), tag.clone());
+        descriptor
+    }));
     let release = Release {
         root: graph.root.descriptor.clone(),
         referrers: referrers.collect(),

@@ -4,6 +4,7 @@ use super::{PublishError, Release, Staging, staging};
 use crate::image::stored::Stored;
 use crate::oci::document::{Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
 use crate::oci::layout::{BLOBS, LayoutWriter, REF_NAME, blob_path};
+use crate::oci::legacy::Legacy;
 use crate::oci::{Descriptor, Digest};
 use crate::sign::{self, Referrer};
 use std::collections::BTreeSet;
@@ -35,8 +36,7 @@ pub(super) fn index(release: &Release, tag: Option<&str>, others: Vec<Descriptor
     if let Some(tag) = tag {
         image.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
     }
-    let (artifacts, images): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|descriptor| descriptor.artifact_type.is_some());
+    let (artifacts, images): (Vec<_>, Vec<_>) = others.into_iter().partition(is_about_another);
     let mut manifests = vec![image];
     manifests.extend(images);
     for referrer in release.referrers.iter().cloned().chain(artifacts) {
@@ -117,7 +117,7 @@ pub(super) fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, Publish
 /// refers to it alone.
 fn kept(old: &Stored, tag: Option<&str>) -> Vec<Descriptor> {
     let name = |descriptor: &Descriptor| descriptor.annotations.get(REF_NAME).cloned();
-    let replaced = |one: &&Descriptor| one.artifact_type.is_none() && name(one).as_deref() == tag;
+    let replaced = |one: &&Descriptor| !is_about_another(one) && name(one).as_deref() == tag;
     let (replaced, mut kept): (Vec<_>, Vec<_>) = old.index.manifests.iter().partition(replaced);
     let covers = |images: &[&Descriptor]| {
         let mut digests: BTreeSet<Digest> = images.iter().map(|image| image.digest).collect();
@@ -126,18 +126,29 @@ fn kept(old: &Stored, tag: Option<&str>) -> Vec<Descriptor> {
         }
         digests
     };
-    let images: Vec<_> = kept.iter().filter(|one| one.artifact_type.is_none()).copied().collect();
+    let images: Vec<_> = kept.iter().filter(|one| !is_about_another(one)).copied().collect();
     let staying = covers(&images);
     let leaving = covers(&replaced);
     kept.retain(|one| {
         let subject = || {
+            if let Some(legacy) = Legacy::of(one) {
+                return match legacy {
+                    Legacy::Tagged(subject, _) => Some(subject),
+                    Legacy::Untagged => None,
+                };
+            }
             let bytes = old.document(one, MAX_MANIFEST).ok()?;
             Some(Manifest::parse(&bytes).ok()?.subject?.digest)
         };
-        one.artifact_type.is_none()
+        !is_about_another(one)
             || subject().is_none_or(|about| !leaving.contains(&about) || staying.contains(&about))
     });
     kept.into_iter().cloned().collect()
+}
+
+/// Says whether an entry of an index refers to an image and is none.
+fn is_about_another(descriptor: &Descriptor) -> bool {
+    descriptor.artifact_type.is_some() || Legacy::of(descriptor).is_some()
 }
 
 /// Returns the digests of everything that an index leads to.

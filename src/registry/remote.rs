@@ -3,6 +3,8 @@
 use super::{Document, Purpose, Registries, RegistryError, Repository};
 use crate::image::stored::{Blobs, Stored};
 use crate::oci::document::{Index, MAX_MANIFESTS};
+use crate::oci::layout::REF_NAME;
+use crate::oci::legacy;
 use crate::oci::{Descriptor, Digest, Reference};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -54,12 +56,14 @@ impl Registries {
 impl Resolved {
     /// Opens the image so that it can be read like one on disk: nothing but documents is
     /// fetched before it is asked for. With `referrers`, what refers to it and to its
-    /// platforms is listed too.
+    /// platforms is listed too, also in cosign's old form.
     ///
     /// # Errors
     /// When the referrers cannot be listed.
     pub fn stored(&self, referrers: bool) -> Result<Stored, RegistryError> {
         let mut index = Index::new(vec![self.root.descriptor.clone()]);
+        let mut manifests =
+            BTreeMap::from([(self.root.descriptor.digest, self.root.bytes.clone())]);
         if referrers {
             for subject in self.subjects() {
                 for found in self.repository.referrers(&subject)? {
@@ -67,9 +71,18 @@ impl Resolved {
                         index.manifests.push(as_artifact(found));
                     }
                 }
+                for tag in legacy::ENDS.map(|end| legacy::tag(&subject, end)) {
+                    let Document { mut descriptor, bytes } = match self.repository.tagged(&tag) {
+                        Ok(found) => found,
+                        Err(RegistryError::Missing(_)) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    manifests.insert(descriptor.digest, bytes);
+                    descriptor.annotations.insert(REF_NAME.to_owned(), tag);
+                    index.manifests.push(descriptor);
+                }
             }
         }
-        let manifests = BTreeMap::from([(self.root.descriptor.digest, self.root.bytes.clone())]);
         let repository = self.repository.clone();
         let remote = Remote { repository, manifests: Mutex::new(manifests) };
         Ok(Stored::remote(index, Box::new(remote)))

@@ -12,6 +12,9 @@ use crate::finding::diagnostic::Diagnostics;
 use crate::strict_toml;
 use std::collections::BTreeMap;
 
+/// Gives the bytes of a file that a policy names, at most so many, or says why not.
+pub type Files<'a> = &'a dyn Fn(&str, usize) -> Result<Vec<u8>, String>;
+
 /// A policy, and where its values are from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -36,9 +39,22 @@ impl Loaded {
     /// Every fault of the text together: syntax, unknown keys, wrong types, values without a
     /// meaning, and what this version does not enforce.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostics>> {
+        Self::parse_beside(file, text, &|_, _| Err("no file is read here".to_owned()))
+    }
+
+    /// Reads a policy file that names others. `files` gives the bytes of a file by its path
+    /// relative to the policy's folder, at most so many.
+    ///
+    /// # Errors
+    /// As [`Loaded::parse`], and of each file that cannot be read or holds something else.
+    pub fn parse_beside(
+        file: &str,
+        text: &str,
+        files: Files<'_>,
+    ) -> Result<Self, Box<Diagnostics>> {
         let diagnose = |faults| Box::new(Diagnostics::new(file, text, faults));
         let written = strict_toml::parse(text, schema::JSON).map_err(diagnose)?;
-        let (policy, places) = check::check(written).map_err(diagnose)?;
+        let (policy, places) = check::check(written, files).map_err(diagnose)?;
         let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let lines = places.into_iter().map(|(key, at)| (key, line(at))).collect();
         Ok(Self { policy, file: Some(file.to_owned()), lines })

@@ -65,6 +65,16 @@ pub enum Signer {
 pub struct Identity {
     subject: Subject,
     issuer: String,
+    source: Source,
+}
+
+/// From which source an identity must have worked, as the certificate says.
+#[derive(Debug, Default)]
+struct Source {
+    /// The address of the repository.
+    repository: Option<String>,
+    /// The branch or tag, `refs/…`.
+    reference: Option<Regex>,
 }
 
 #[derive(Debug)]
@@ -93,6 +103,8 @@ pub enum Content {
     Statement(bundle::VerifiedStatementBytes),
     /// The artifact itself.
     Artifact,
+    /// A document that says that the artifact, an image, is signed, and nothing else.
+    Signature,
 }
 
 /// What a refusal is about; the same word whatever the message says.
@@ -114,6 +126,7 @@ pub enum Reason {
     NoTime,
     Signature,
     SignedCertificateTimestamp,
+    Source,
     Timestamp,
     TrustedRoot,
     UnknownLog,
@@ -130,7 +143,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
@@ -237,7 +250,8 @@ impl MediaType {
 impl Identity {
     /// Takes an identity, which must be equal, and its issuer.
     pub fn exact(subject: impl Into<String>, issuer: impl Into<String>) -> Self {
-        Self { subject: Subject::Exact(subject.into()), issuer: issuer.into() }
+        let (subject, issuer) = (Subject::Exact(subject.into()), issuer.into());
+        Self { subject, issuer, source: Source::default() }
     }
 
     /// Takes a regular expression, which must match the whole identity, and the issuer.
@@ -245,14 +259,26 @@ impl Identity {
     /// # Errors
     /// When the expression is none, or too long.
     pub fn matching(pattern: &str, issuer: impl Into<String>) -> Result<Self, String> {
-        if pattern.len() > MAX_PATTERN {
-            return Err(format!("it is longer than {MAX_PATTERN} bytes"));
-        }
-        let anchored = format!(r"\A(?:{pattern})\z");
-        // An expression that closes the group would get around the anchors.
-        Regex::new(pattern).map_err(|error| error.to_string())?;
-        let pattern = Regex::new(&anchored).map_err(|error| error.to_string())?;
-        Ok(Self { subject: Subject::Pattern(pattern), issuer: issuer.into() })
+        let (subject, issuer) = (Subject::Pattern(anchored(pattern)?), issuer.into());
+        Ok(Self { subject, issuer, source: Source::default() })
+    }
+
+    /// Demands too that the identity has worked from this repository: the certificate's
+    /// source repository URI (1.3.6.1.4.1.57264.1.12) is equal.
+    #[must_use]
+    pub fn from_repository(mut self, address: impl Into<String>) -> Self {
+        self.source.repository = Some(address.into());
+        self
+    }
+
+    /// Demands too that the identity has worked from a branch or tag whose whole name, `refs/…`,
+    /// an expression matches: the certificate's source repository ref (1.3.6.1.4.1.57264.1.14).
+    ///
+    /// # Errors
+    /// When the expression is none, or too long.
+    pub fn from_ref_matching(mut self, pattern: &str) -> Result<Self, String> {
+        self.source.reference = Some(anchored(pattern)?);
+        Ok(self)
     }
 
     fn policy(&self) -> VerificationPolicy {
@@ -285,8 +311,43 @@ impl Identity {
                 format!("the identity was issued by \"{found}\", not by the one demanded");
             return Err(Refusal::new(Reason::Issuer, message));
         }
+        self.source.check(result)
+    }
+}
+
+impl Source {
+    fn check(&self, result: &VerificationResult) -> Result<(), Refusal> {
+        let claims = result.certificate().map(|certificate| &certificate.ci_claims);
+        let refused = |what: &str, found: Option<&String>| {
+            let found = quoted(found.map_or("nothing", |found| found));
+            let message =
+                format!("the certificate names \"{found}\" as {what}, not the one demanded");
+            Err(Refusal::new(Reason::Source, message))
+        };
+        let found = claims.and_then(|claims| claims.source_repository_uri.as_ref());
+        if self.repository.as_ref().is_some_and(|wanted| found != Some(wanted)) {
+            return refused("the repository of the source", found);
+        }
+        let found = claims.and_then(|claims| claims.source_repository_ref.as_ref());
+        let fits = |pattern: &Regex| found.is_some_and(|found| pattern.is_match(found));
+        if self.reference.as_ref().is_some_and(|pattern| !fits(pattern)) {
+            return refused("the branch or tag of the source", found);
+        }
         Ok(())
     }
+}
+
+/// Reads a regular expression that must match a whole text.
+///
+/// # Errors
+/// When it is none, or longer than [`MAX_PATTERN`].
+pub fn anchored(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(format!("it is longer than {MAX_PATTERN} bytes"));
+    }
+    // An expression that closes the group would get around the anchors.
+    Regex::new(pattern).map_err(|error| error.to_string())?;
+    Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(|error| error.to_string())
 }
 
 /// Verifies that a bundle holds a signature over an artifact, or over a statement about it, by

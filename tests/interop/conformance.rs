@@ -2,6 +2,8 @@
 //! and refused for what it is about.
 
 use crate::support::{Outcome, account, command, corpus, finish};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -136,4 +138,161 @@ fn judge(folder: &Path, case: &Path, bundle: &Path) -> (i32, Value) {
     let answer = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", account(&karat, &output)));
     (output.status.code().expect("an exit code"), answer)
+}
+
+/// Reads the bundle of a case.
+fn bundle(folder: &Path, case: &str) -> Value {
+    let bytes = fs::read(folder.join(case).join("bundle.sigstore.json")).expect("the bundle");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// Writes the log entry of a bundle as cosign's annotation had it.
+fn entry(bundle: &Value) -> Value {
+    let entry = &bundle["verificationMaterial"]["tlogEntries"][0];
+    let text = |path: &str| entry.pointer(path).and_then(Value::as_str).expect(path).to_owned();
+    let number = |path: &str| text(path).parse::<u64>().expect(path);
+    let log = STANDARD.decode(text("/logId/keyId")).expect("base64");
+    serde_json::json!({
+        "SignedEntryTimestamp": text("/inclusionPromise/signedEntryTimestamp"),
+        "Payload": {
+            "body": text("/canonicalizedBody"),
+            "integratedTime": number("/integratedTime"),
+            "logIndex": number("/logIndex"),
+            "logID": log.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        },
+    })
+}
+
+fn pem(certificate: &Value) -> String {
+    let der = certificate.as_str().expect("base64");
+    format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n")
+}
+
+/// A bundle of the public good instance, taken apart into what an attestation was before bundles.
+pub(crate) fn an_attestation_of_the_old_form_needs_certificate_log_and_time() -> Outcome {
+    use karat::signature::legacy::{Form, verify};
+    use karat::signature::sigstore::{Identity, Reason, Signer, TrustedRoot};
+    const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+    const ENTRY: &str = "dev.sigstore.cosign/bundle";
+    let folder = corpus("sigstore-conformance")?;
+    let good = bundle(&folder, "happy-path-intoto-in-dsse-v3");
+    let other = bundle(&folder, "happy-path-v0.1");
+    let envelope = good["dsseEnvelope"].clone();
+    let subject = *karat::oci::Digest::of(&fs::read(folder.join("a.txt")).expect("a file")).bytes();
+    let annotations = BTreeMap::from([
+        (CERTIFICATE.to_owned(), pem(&good["verificationMaterial"]["certificate"]["rawBytes"])),
+        (ENTRY.to_owned(), entry(&good).to_string()),
+    ]);
+    let root = TrustedRoot::public_good().expect("a root");
+    let judge = |envelope: &Value, annotations: &BTreeMap<String, String>, who: &str, by: &str| {
+        let signer = Signer::Identity(Identity::exact(who, by));
+        let bytes = envelope.to_string().into_bytes();
+        verify(Form::Attestation, &bytes, annotations, &subject, &signer, &root)
+    };
+    let taken = judge(&envelope, &annotations, IDENTITY, ISSUER).expect("it is taken");
+    assert_eq!(taken.certified, Some((IDENTITY.to_owned(), ISSUER.to_owned())));
+    assert!(taken.logged && taken.times == [1_734_374_576], "{:?}", taken.times);
+    let with = |name: &str, value: String| {
+        let mut changed = annotations.clone();
+        changed.insert(name.to_owned(), value);
+        changed
+    };
+    let in_entry = |path: &str, value: Value| {
+        let mut changed = entry(&good);
+        *changed.pointer_mut(path).expect(path) = value;
+        with(ENTRY, changed.to_string())
+    };
+    let without = |name: &str| {
+        let mut changed = annotations.clone();
+        changed.remove(name);
+        changed
+    };
+    let promise = entry(&good)["SignedEntryTimestamp"].as_str().expect("one").to_owned();
+    let mut flipped = STANDARD.decode(promise).expect("base64");
+    *flipped.last_mut().expect("bytes") ^= 1;
+    let theirs =
+        pem(&other["verificationMaterial"]["x509CertificateChain"]["certificates"][0]["rawBytes"]);
+    for (what, annotations, reasons) in [
+        ("no entry", without(ENTRY), &[Reason::Bundle, Reason::NoTime][..]),
+        ("no certificate", without(CERTIFICATE), &[Reason::Key]),
+        (
+            "another promise",
+            in_entry("/SignedEntryTimestamp", STANDARD.encode(flipped).into()),
+            &[Reason::InclusionPromise],
+        ),
+        (
+            "another time",
+            in_entry("/Payload/integratedTime", 1_734_374_577.into()),
+            &[Reason::InclusionPromise],
+        ),
+        ("another place", in_entry("/Payload/logIndex", 1.into()), &[Reason::InclusionPromise]),
+        (
+            "another log",
+            in_entry("/Payload/logID", "0".repeat(64).into()),
+            &[Reason::InclusionPromise, Reason::UnknownLog],
+        ),
+        (
+            "another's entry",
+            with(ENTRY, entry(&other).to_string()),
+            &[Reason::Certificate, Reason::Unsupported],
+        ),
+        (
+            "another's certificate",
+            with(CERTIFICATE, theirs),
+            &[Reason::Certificate, Reason::Signature],
+        ),
+    ] {
+        let refused = judge(&envelope, &annotations, IDENTITY, ISSUER).expect_err(what);
+        assert!(reasons.contains(&refused.reason), "{what}: {refused:?}");
+    }
+    let refused = |envelope: &Value, who: &str, by: &str| {
+        judge(envelope, &annotations, who, by).expect_err("it is refused").reason
+    };
+    assert_eq!(refused(&envelope, "somebody@example.com", ISSUER), Reason::Identity);
+    assert_eq!(refused(&envelope, IDENTITY, "https://accounts.google.com"), Reason::Issuer);
+    let mut changed = envelope.clone();
+    let payload = changed["payload"].as_str().expect("base64");
+    let text = String::from_utf8(STANDARD.decode(payload).expect("base64")).expect("text");
+    changed["payload"] = STANDARD.encode(text + " ").into();
+    assert_eq!(refused(&changed, IDENTITY, ISSUER), Reason::Signature);
+    let elsewhere = verify(
+        Form::Attestation,
+        envelope.to_string().as_bytes(),
+        &annotations,
+        &[0; 32],
+        &Signer::Identity(Identity::exact(IDENTITY, ISSUER)),
+        &root,
+    );
+    assert_eq!(elsewhere.expect_err("it is about a.txt").reason, Reason::Artifact);
+    Ok(())
+}
+
+pub(crate) fn the_root_of_trust_of_the_policy_judges() -> Outcome {
+    let folder = corpus("sigstore-conformance")?;
+    let own = folder.join("intoto-with-custom-trust-root");
+    let project = tempfile::tempdir().expect("a folder");
+    let policy = "[policy]\nname = \"p\"\n[sigstore]\ntrusted-root = \"root.json\"\n";
+    fs::write(project.path().join("karat-policy.toml"), policy).expect("a policy");
+    fs::copy(own.join("trusted_root.json"), project.path().join("root.json")).expect("a copy");
+    let judge = |artifact: &Path, bundle: &Path, identity: &str, issuer: &str| {
+        let mut karat = command(env!("CARGO_BIN_EXE_karat"));
+        karat.current_dir(project.path()).args(["verify", "--format", "json"]).arg(artifact);
+        karat.arg("--bundle").arg(bundle).args(["--identity", identity, "--issuer", issuer]);
+        let output = finish(&mut karat);
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), answer)
+    };
+    let text = |name: &str, default: &str| match fs::read_to_string(own.join(name)) {
+        Ok(text) => text.trim().to_owned(),
+        Err(_) => default.to_owned(),
+    };
+    let (identity, issuer) = (text("identity", IDENTITY), text("issuer", ISSUER));
+    let bundle = own.join("bundle.sigstore.json");
+    let (code, answer) = judge(&own.join("artifact"), &bundle, &identity, &issuer);
+    assert_eq!(code, Some(0), "{answer}");
+    // What the public good instance vouches for, this root does not.
+    let bundle = folder.join("happy-path-v0.3/bundle.sigstore.json");
+    let (code, answer) = judge(&folder.join("a.txt"), &bundle, IDENTITY, ISSUER);
+    assert_eq!((code, &answer["verdict"]), (Some(1), &Value::from("rejected")), "{answer}");
+    Ok(())
 }

@@ -78,7 +78,9 @@ cases! {
         karat_refuses_what_was_altered;
     conformance:
         every_bundle_is_judged_as_its_name_says
-        a_bundle_signed_after_its_certificate_is_refused_for_that;
+        a_bundle_signed_after_its_certificate_is_refused_for_that
+        an_attestation_of_the_old_form_needs_certificate_log_and_time
+        the_root_of_trust_of_the_policy_judges;
     sbom:
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements
@@ -103,6 +105,7 @@ cases! {
         karat_reads_what_others_pushed
         copies_within_a_registry_mount
         a_base_that_cosign_has_signed_is_locked
+        what_cosign_signs_in_the_old_form_is_verified
         doctor_leaves_a_registry_usable
         what_cosign_has_signed_is_mirrored
         passwords_and_a_private_authority;

@@ -418,3 +418,109 @@ pub(crate) fn what_cosign_has_signed_is_mirrored() -> Outcome {
     }
     Ok(())
 }
+pub(crate) fn what_cosign_signs_in_the_old_form_is_verified() -> Outcome {
+    let cosign = program("cosign")?;
+    let project = Project::of_a_c_program()?;
+    project.key();
+    let digest = project.build(&["--output", "oci:layout:v1"]);
+    project.write("sbom.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    project.write("provenance.json", r#"{"buildDefinition":{}}"#);
+    fs::create_dir_all(project.path("bases")).expect("a folder");
+    for kind in [Kind::Debian, Kind::Distribution] {
+        let registry = Registry::start(&project, kind, "")?;
+        let place = registry.place("their/app");
+        let push = |from: &str, to: &str| {
+            succeed(project.karat().args(["push", from, &format!("docker://{place}:{to}")]));
+        };
+        push("oci:layout:v1", "v1");
+        let reference = format!("{place}@{digest}");
+        let cosign = |arguments: &[&str]| {
+            let mut cosign = command(&cosign);
+            cosign
+                .args(arguments)
+                .args(["--new-bundle-format=false", "--use-signing-config=false"]);
+            cosign.args(["--tlog-upload=false", "--allow-http-registry", "--key", "cosign.key"]);
+            cosign.arg(&reference).current_dir(project.path(""));
+            succeed(cosign.env("COSIGN_PASSWORD", crate::project::PASSWORD));
+        };
+        let remote = format!("docker://{reference}");
+        let verify = |further: &[&str]| {
+            let mut karat = project.karat();
+            karat.args(["verify", "--key", "cosign.pub"]).args(further);
+            karat
+        };
+        let base = format!(
+            "[base]\nkind = \"image\"\nplatforms = [\"linux/amd64\"]\n[image]\nreference = \"{remote}\"\nsigner = {{ key = \"cosign.pub\" }}\n"
+        );
+        project.write("bases/up.toml", &base);
+        let cache = project.path(&format!("cache-{}", registry.host.replace(':', "-")));
+        let lock = |line: &[&str]| {
+            let mut karat = project.karat();
+            karat.args(["base"]).args(line).env("KARAT_CACHE", &cache);
+            karat
+        };
+        fail(&mut lock(&["lock", "up"]));
+        fail(&mut verify(&[&remote]));
+        cosign(&["sign", "--yes"]);
+        succeed(&mut verify(&[&remote, "--require", "signature"]));
+        let missing = verify(&[&remote]).output().expect("karat");
+        let said = String::from_utf8_lossy(&missing.stdout).into_owned();
+        assert_eq!(said.matches("MISSING").count(), 2, "{said}");
+        succeed(&mut lock(&["lock", "up"]));
+        cosign(&["attest", "--yes", "--type", "spdxjson", "--predicate", "sbom.json"]);
+        cosign(&["attest", "--yes", "--type", "slsaprovenance1", "--predicate", "provenance.json"]);
+        let verified = succeed(&mut verify(&[&remote]));
+        assert!(verified.contains("accepted") && !verified.contains("MISSING"), "{verified}");
+        let pulled = format!("pulled-{}", registry.host.replace(':', "-"));
+        succeed(project.karat().args(["pull", &remote, &format!("oci:{pulled}")]));
+        succeed(&mut verify(&[&format!("oci:{pulled}")]));
+        drop(registry);
+        succeed(&mut lock(&["verify", "up", "--offline"]));
+        each_byte_of_the_old_form_counts(&project, &pulled, &digest);
+        fs::remove_file(project.path("bases/up.lock.toml")).expect("the lock");
+    }
+    Ok(())
+}
+
+/// Changes what cosign has signed, with digests that are right again.
+fn each_byte_of_the_old_form_counts(project: &Project, name: &str, digest: &str) {
+    use crate::project::sha256;
+    let layout = Layout::open(project.path(name), digest.to_owned());
+    let store = |bytes: &[u8]| {
+        let digest = sha256(bytes);
+        let file = digest.trim_start_matches("sha256:");
+        fs::write(layout.path.join("blobs/sha256").join(file), bytes).expect("a blob");
+        (serde_json::Value::from(digest.as_str()), serde_json::Value::from(bytes.len()))
+    };
+    let verify = |index: &serde_json::Value| {
+        project.write(&format!("{name}/index.json"), &index.to_string());
+        let mut karat = project.karat();
+        karat.args(["verify", "--key", "cosign.pub", &format!("oci:{name}")]);
+        karat.output().expect("karat").status.code()
+    };
+    let entries = layout.index["manifests"].as_array().expect("manifests").len();
+    assert_eq!(entries, 3, "the image, its signature and its attestations");
+    for entry in 1..entries {
+        let manifest = layout.document(&layout.index["manifests"][entry]);
+        for number in 0..manifest["layers"].as_array().expect("layers").len() {
+            let at = manifest["layers"][number]["digest"].as_str().expect("a digest").to_owned();
+            let mut bytes = layout.blob(&at);
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            let (changed, size) = store(&bytes);
+            let mut forged = manifest.clone();
+            forged["layers"][number]["digest"] = changed;
+            forged["layers"][number]["size"] = size;
+            let mut index = layout.index.clone();
+            let (changed, size) = store(forged.to_string().as_bytes());
+            index["manifests"][entry]["digest"] = changed;
+            index["manifests"][entry]["size"] = size;
+            assert_eq!(verify(&index), Some(1), "layer {number} of entry {entry}");
+        }
+    }
+    let mut index = layout.index.clone();
+    index["manifests"][1]["annotations"]["org.opencontainers.image.ref.name"] =
+        format!("sha256-{}.sig", "0".repeat(64)).into();
+    assert_eq!(verify(&index), Some(1), "the signature of another image");
+    assert_eq!(verify(&layout.index), Some(0));
+}

@@ -21,6 +21,7 @@ mod help;
 mod hostile;
 mod inputs;
 mod known;
+mod legacy;
 mod load;
 mod mirror;
 mod nested;

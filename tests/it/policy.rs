@@ -115,6 +115,38 @@ fn policy_that_cannot_be_read_is_wrong_input() {
     project.run("build --policy long").exits(2).says(&["longer"]);
 }
 
+/// A root of trust that vouches for nothing, which keys do not need.
+const ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1","tlogs":[],"certificateAuthorities":[],"ctlogs":[],"timestampAuthorities":[]}"#;
+
+#[test]
+fn the_root_of_trust_is_that_of_the_policy() {
+    let project = project("[sigstore]\ntrusted-root = \"trust/root.json\"\n").with_keys();
+    project.signed("build --sign cosign.key").exits(2).says(&["trust/root.json", "cannot be read"]);
+    project.write("trust/root.json", ROOT);
+    project.signed("build --sign cosign.key").exits(0);
+    let verify = "verify oci:dist/app/image --key cosign.pub --format json";
+    let digest = crate::support::digest_of(ROOT.as_bytes());
+    assert_eq!(project.done(verify).json()["trustedRoot"], digest);
+    project.done("policy show").prints(&["sigstore.trusted-root", &digest, "karat-policy.toml:4"]);
+    // The same bytes are the same root; no other takes its place.
+    project.done(&format!("{verify} --trusted-root trust/root.json"));
+    project.write("other.json", format!("{ROOT}\n"));
+    let other = project.run(&format!("{verify} --trusted-root other.json")).exits(2);
+    assert!(other.stdout.contains("another root of trust"), "{}", other.stdout);
+    project.run("sign app --key cosign.key --bundle app.json").exits(2);
+    project.signed("sign app --key cosign.key --bundle app.json").exits(0);
+    let file = "verify app --bundle app.json --key cosign.pub";
+    assert_eq!(project.done(&format!("{file} --format json")).json()["trustedRoot"], digest);
+    project.run(&format!("{file} --trusted-root other.json")).exits(2);
+    // It is covered by the policy's digest.
+    let shown = || project.done("policy show --format json").json()["digest"].clone();
+    let before = shown();
+    project.write("trust/root.json", format!("{ROOT}\n"));
+    assert_ne!(shown(), before);
+    project.write("trust/root.json", "{}");
+    project.run(verify).exits(2);
+}
+
 #[test]
 fn required_statements_are_those_of_the_policy() {
     let project = project("[gate]\nrequire = [\"signature\"]\n").with_keys();

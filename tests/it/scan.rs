@@ -201,7 +201,7 @@ fn a_database_that_is_not_the_one_that_it_should_be_is_not_fetched() {
     pin(&digest);
     run(&project, &format!("db fetch {place}:today --output got.db")).exits(0);
     pin(&digest_of(b"another"));
-    run(&project, &format!("{fetch}")).exits(1).says(&["the policy demands"]);
+    run(&project, &fetch).exits(1).says(&["the policy demands"]);
     pin(&digest);
     // What is there already stays when what comes is wrong.
     let before = project.read("got.db");

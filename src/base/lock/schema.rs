@@ -76,9 +76,15 @@ pub(super) struct Signature {
     /// The identity that signed.
     pub(super) identity: Option<String>,
     /// The hash of the bundle that holds the signature.
-    pub(super) bundle: Spanned<String>,
-    /// How many bytes that has.
+    pub(super) bundle: Option<Spanned<String>>,
+    /// The hash of the document that was signed, for a signature in cosign's old form.
+    pub(super) payload: Option<Spanned<String>>,
+    /// How many bytes the bundle or the document has.
     pub(super) size: u64,
+    /// The hash of the manifest that has such a signature in its annotations.
+    pub(super) manifest: Option<Spanned<String>>,
+    /// How many bytes that manifest has.
+    pub(super) manifest_size: Option<u64>,
 }
 
 /// What was chosen for a platform.

@@ -235,7 +235,7 @@ fn signed(origin: &Origin, trust: &Trust) -> Result<Signed, MirrorError> {
         None => Signed::No("it has no signature".to_owned()),
         Some(first) => {
             let count = refused.len();
-            Signed::ByOthers(format!("none of {count} signatures is by {}: {first}", trust.signer))
+            Signed::ByOthers(format!("none of {count} signatures is by {trust}: {first}"))
         }
     })
 }

@@ -1,6 +1,7 @@
 //! What a policy file must mean: every value read into its type, every fault gathered.
 
 mod images;
+mod sigstore;
 
 use super::schema::{
     Advisories, Bases, Exception, File, Gate, Head, Level, Vulnerabilities, Waivers,
@@ -20,15 +21,20 @@ const SEVERITIES: &str = "`critical`, `high`, `medium`, `low` or `info`";
 /// The bytes at which values are written, by their dotted keys.
 type Places = BTreeMap<String, usize>;
 
-struct Check {
+struct Check<'a> {
+    files: super::Files<'a>,
     faults: Vec<Diagnostic>,
     places: Places,
     policy: Policy,
 }
 
 /// Reads every value into its type, over those of the built-in policy.
-pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> {
-    let mut check = Check { faults: Vec::new(), places: Places::new(), policy: Policy::golden() };
+pub(super) fn check(
+    written: File,
+    files: super::Files<'_>,
+) -> Result<(Policy, Places), Vec<Diagnostic>> {
+    let (faults, places) = (Vec::new(), Places::new());
+    let mut check = Check { files, faults, places, policy: Policy::golden() };
     check.head(written.policy);
     check.waivers(written.waivers);
     check.gate(written.gate);
@@ -37,8 +43,8 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     check.bases(written.bases);
     check.advisories(written.advisories);
     check.mirror(written.mirror);
+    check.sigstore(written.sigstore);
     let tables = [
-        ("[sigstore]", written.sigstore),
         ("[verify]", written.verify),
         ("[cache]", written.cache),
         ("[weights]", written.weights),
@@ -54,7 +60,7 @@ pub(super) fn check(written: File) -> Result<(Policy, Places), Vec<Diagnostic>> 
     if check.faults.is_empty() { Ok((check.policy, check.places)) } else { Err(check.faults) }
 }
 
-impl Check {
+impl Check<'_> {
     fn fault(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.faults.push(Diagnostic::new(span, message).hint(hint));
     }
@@ -232,7 +238,7 @@ impl Check {
     fn require(&mut self, list: &Spanned<Vec<Spanned<String>>>) {
         let mut require = Vec::new();
         for one in &list.value {
-            match Requirement::of(&one.value) {
+            match Requirement::named(&one.value) {
                 Some(known) => require.push(known),
                 None if one.value == "vsa" => self.later("vsa", Some(one.span.clone())),
                 None => self.fault(

@@ -34,8 +34,8 @@ pub(super) struct File {
     pub(super) bases: Bases,
     /// By which advisories is judged.
     pub(super) advisories: Option<Spanned<Advisories>>,
-    /// A private sigstore. Not enforced by this version.
-    pub(super) sigstore: Option<Later>,
+    /// A private sigstore; by default the public good instance.
+    pub(super) sigstore: Option<Spanned<Sigstore>>,
     /// Who may sign what. Not enforced by this version.
     pub(super) trust: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
     /// What is no longer trusted. Not enforced by this version.
@@ -169,6 +169,17 @@ pub(super) struct Registry {
     pub(super) require_digest: Option<Spanned<bool>>,
     /// Whether a tag never moves to another digest.
     pub(super) immutable_tags: Option<Spanned<bool>>,
+}
+
+/// A private sigstore.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Sigstore {
+    /// The root of trust: the path of a `trusted_root.json`, relative to this file.
+    pub(super) trusted_root: Option<Spanned<String>>,
+    /// Where certificates, log entries and timestamps come from. Not enforced by this version.
+    pub(super) signing_config: Option<Spanned<Any>>,
 }
 
 /// What may be read from its makers.

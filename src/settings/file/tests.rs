@@ -78,19 +78,54 @@ fn digest_is_of_what_is_meant_and_not_of_how_it_is_written() {
     );
 }
 
+/// A root of trust that vouches for nothing.
+const ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1","tlogs":[],"certificateAuthorities":[],"ctlogs":[],"timestampAuthorities":[]}"#;
+
+#[test]
+fn a_root_of_trust_is_part_of_the_policy_by_its_bytes() {
+    let files = |path: &str, _: usize| match path {
+        "trust/root.json" => Ok(ROOT.as_bytes().to_vec()),
+        "other.json" => Ok(format!("{ROOT}\n").into_bytes()),
+        "broken.json" => Ok(b"{}".to_vec()),
+        _ => Err("it is not there".to_owned()),
+    };
+    let read = |path: &str| {
+        let text = with(&format!("[sigstore]\ntrusted-root = \"{path}\"\n"));
+        Loaded::parse_beside("karat-policy.toml", &text, &files)
+    };
+    let policy = read("trust/root.json").unwrap().policy;
+    let other = read("other.json").unwrap().policy;
+    assert_eq!(policy.sigstore.as_ref().unwrap().trusted_root.bytes(), ROOT.as_bytes());
+    assert_ne!(policy.digest(), other.digest());
+    assert_ne!(policy.digest(), parse(HEAD).policy.digest());
+    for (path, says) in [
+        ("broken.json", "no root of trust"),
+        ("gone.json", "not there"),
+        ("/trust/root.json", "no path below"),
+        ("../root.json", "no path below"),
+        ("trust/../trust/root.json", "no path below"),
+        ("", "no path below"),
+    ] {
+        let faults = read(path).expect_err(path);
+        assert!(faults.render(false).contains(says), "{path}: {}", faults.render(false));
+    }
+    assert!(faults(&with("[sigstore]\n"))[0].1.contains("names no root"));
+}
+
 #[test]
 fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
          \n\n\
          [gate]\nrequire = [\"signature\", \"vsa\"]\n\
-         [sigstore]\ntrusted-root = \"trusted_root.json\"\n\
+         [sigstore]\nsigning-config = \"s.json\"\ntrusted-root = \"root.json\"\n\
          [[trust]]\nimages = \"registry.example/golden/{repo}\"\n\
          [[revoked]]\nkey = \"x\"\n\
          [waivers]\napproval = \"signed\"\napprovers = [\"x\"]\n\
          [verify]\nvsa-max-age = \"90d\"\n\
          [cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
          [defaults.image]\nbase = \"scratch\"\n";
-    let found = faults(text);
+    let found: Vec<_> =
+        faults(text).into_iter().filter(|one| !one.1.contains("root.json")).collect();
     let named: Vec<_> = found
         .iter()
         .map(|(_, message)| {
@@ -105,7 +140,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
         "vsa",
         "approval = \"signed\"",
         "approvers",
-        "[sigstore]",
+        "signing-config",
         "[[trust]]",
         "[[revoked]]",
         "[verify]",
@@ -116,7 +151,7 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     let line = |name: &str| found.iter().find(|(_, message)| message.contains(name)).unwrap().0;
-    assert_eq!((line("`from`"), line("vsa"), line("[sigstore]")), (3, 7, 8));
+    assert_eq!((line("`from`"), line("vsa"), line("signing-config")), (3, 7, 9));
 }
 
 #[test]

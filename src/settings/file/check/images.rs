@@ -10,7 +10,7 @@ use crate::strict_toml::{Spanned, read};
 use crate::time::Date;
 use std::collections::BTreeMap;
 
-impl Check {
+impl Check<'_> {
     pub(super) fn registry(&mut self, written: Registry) {
         let publish = written.publish.and_then(|one| self.place("registry.publish", one));
         let staging = written.staging.and_then(|one| self.place("registry.staging", one));
