@@ -32,5 +32,6 @@ mod sbom;
 mod scan;
 mod signing;
 mod support;
+mod trust;
 mod upstream;
 mod waivers;

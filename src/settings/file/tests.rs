@@ -116,13 +116,10 @@ fn a_root_of_trust_is_part_of_the_policy_by_its_bytes() {
 fn what_is_not_enforced_yet_is_refused_line_by_line() {
     let text = "[policy]\nname = \"golden\"\nfrom = \"registry.example/policy:v7\"\n\
          \n\n\
-         [gate]\nrequire = [\"signature\", \"vsa\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
+         [gate]\nrequire = [\"signature\"]\nvulnerabilities = { fail-on = [\"high\"] }\n\
          [advisories]\nmax-age = \"7d\"\n\
          [sigstore]\nsigning-config = \"s.json\"\ntrusted-root = \"root.json\"\n\
-         [[trust]]\nimages = \"registry.example/golden/{repo}\"\n\
-         [[revoked]]\nkey = \"x\"\n\
          [waivers]\napproval = \"signed\"\napprovers = [\"x\"]\n\
-         [verify]\nvsa-max-age = \"90d\"\n\
          [mirror]\nfail-on-drift = []\n[cache]\ntrust = []\n[weights]\nrequire-verified = false\n\
          [defaults.image]\nbase = \"scratch\"\n";
     let found: Vec<_> =
@@ -138,15 +135,11 @@ fn what_is_not_enforced_yet_is_refused_line_by_line() {
     sorted.sort_unstable();
     let mut wanted = [
         "from",
-        "vsa",
         "vulnerabilities",
         "approval = \"signed\"",
         "approvers",
         "[advisories]",
         "signing-config",
-        "[[trust]]",
-        "[[revoked]]",
-        "[verify]",
         "fail-on-drift",
         "[cache]",
         "[weights]",
