@@ -6,6 +6,7 @@
 
 mod architecture;
 mod archives;
+mod attacks;
 mod bases;
 mod build;
 mod bundles;
