@@ -4,6 +4,7 @@
 //! gives in-toto statements as canonical bytes. Only a [`Cleared`] image gets any.
 
 pub mod provenance;
+pub mod summary;
 
 use crate::oci::{Digest, canonical};
 use crate::policy::Cleared;

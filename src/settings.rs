@@ -7,6 +7,7 @@ mod advisories;
 pub mod file;
 mod mirror;
 mod sigstore;
+pub mod trust;
 
 pub use sigstore::{Sigstore, TrustedRootFile};
 
@@ -40,6 +41,15 @@ pub struct Policy {
     /// Who vouches for signatures; none for the public good instance of sigstore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigstore: Option<Sigstore>,
+    /// Who may sign what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trust: Vec<trust::TrustEntry>,
+    /// What is trusted no longer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<trust::Revocation>,
+    /// What is demanded of summaries of verifications.
+    #[serde(skip_serializing_if = "Verify::is_built_in")]
+    pub verify: Verify,
     /// What is mirrored, and which drift is refused.
     #[serde(skip_serializing_if = "Mirror::is_default")]
     pub mirror: Mirror,
@@ -54,6 +64,27 @@ pub struct Policy {
 pub struct Bases {
     /// How many days old the lock of a base may be.
     pub max_age: u32,
+}
+
+/// What is demanded of summaries of verifications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Verify {
+    /// How many days old one may be.
+    pub vsa_max_age: u32,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self { vsa_max_age: 90 }
+    }
+}
+
+impl Verify {
+    /// Says whether it is what every policy has that says nothing of it.
+    pub fn is_built_in(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The single trust root: where images are published, and what may be reached for that.
@@ -201,7 +232,7 @@ pub struct Lowered {
 
 /// A signed statement that can be demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// A signature on the image.
     Signature,
@@ -209,11 +240,24 @@ pub enum Requirement {
     Sbom,
     /// How the image was made.
     Provenance,
+    /// Known vulnerabilities of the image.
+    Vulnerabilities,
+    /// What the gate found.
+    TestResult,
+    /// That the image has passed a policy.
+    Vsa,
 }
 
 impl Requirement {
-    /// Everything that can be demanded.
-    pub const ALL: [Self; 3] = [Self::Signature, Self::Sbom, Self::Provenance];
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Signature,
+        Self::Sbom,
+        Self::Provenance,
+        Self::Vulnerabilities,
+        Self::TestResult,
+        Self::Vsa,
+    ];
 
     /// Returns the requirement of a name; none when there is none of it.
     pub fn named(name: &str) -> Option<Self> {
@@ -221,12 +265,16 @@ impl Requirement {
     }
 
     /// Returns the predicate type of the statements that satisfy it: cosign 3's own for
-    /// signatures, `spdx.dev/Document`, and SLSA provenance v1.
+    /// signatures, `spdx.dev/Document`, SLSA provenance v1 and verification summary v1, and
+    /// in-toto's vulnerabilities v0.2 and test result v0.1.
     pub fn predicate_type(self) -> &'static str {
         match self {
             Self::Signature => "https://sigstore.dev/cosign/sign/v1",
             Self::Sbom => "https://spdx.dev/Document",
             Self::Provenance => "https://slsa.dev/provenance/v1",
+            Self::Vulnerabilities => "https://in-toto.io/attestation/vulns/v0.2",
+            Self::TestResult => "https://in-toto.io/attestation/test-result/v0.1",
+            Self::Vsa => "https://slsa.dev/verification_summary/v1",
         }
     }
 
@@ -242,6 +290,9 @@ impl std::fmt::Display for Requirement {
             Self::Signature => "signature",
             Self::Sbom => "sbom",
             Self::Provenance => "provenance",
+            Self::Vulnerabilities => "vulnerabilities",
+            Self::TestResult => "test-result",
+            Self::Vsa => "vsa",
         })
     }
 }
@@ -292,6 +343,9 @@ impl Policy {
             advisories: Advisories::default(),
             registry: None,
             sigstore: None,
+            trust: Vec::new(),
+            revoked: Vec::new(),
+            verify: Verify::default(),
             mirror: Mirror::default(),
             profile: Vec::new(),
         }

@@ -3,16 +3,21 @@
 //! Takes stored referrers, a digest and who is trusted, gives what was signed, or why it does not
 //! count. Opens nothing. Used by whoever judges an image that somebody has signed.
 
+mod of_policy;
+mod vsa;
+
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::Manifest;
 use crate::oci::legacy::Legacy;
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::settings::Requirement;
+use crate::settings::trust::{Revocation, RevokedThing};
 use crate::signature::bundle;
 use crate::signature::legacy::{self as old_form, Form};
 use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot, Verified};
 use crate::time::{Date, Moment};
 use serde::Deserialize;
+pub use vsa::VsaTerms;
 
 /// The most signatures on one digest that are looked at.
 pub const MAX_CANDIDATES: usize = 100;
@@ -25,10 +30,12 @@ pub struct Trust {
     /// The authorities and logs.
     pub root: TrustedRoot,
     /// What is trusted no longer, whoever has signed it.
-    pub revoked: Vec<Revoked>,
+    pub revoked: Vec<Revocation>,
     /// The day on which it is asked, for signatures of which nobody says when they were made;
     /// none where it does not matter.
     pub today: Option<Date>,
+    /// What is demanded of summaries of verifications; without it none counts.
+    pub vsa: Option<VsaTerms>,
 }
 
 /// A signer, and what is taken from them.
@@ -45,33 +52,16 @@ pub struct Trusted {
     pub period: (Option<Date>, Option<Date>),
 }
 
-/// What is trusted no longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revoked {
-    /// What it is.
-    pub what: RevokedThing,
-    /// Why.
-    pub reason: String,
-}
-
-/// A digest, or a key by its fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum RevokedThing {
-    Digest(Digest),
-    Key(String),
-}
-
 impl Trust {
     /// Takes one signer for everything, for whoever names one.
     pub fn in_one(signer: Signer, root: TrustedRoot) -> Self {
         let all = Trusted { signer, statements: None, needs_log: false, period: (None, None) };
-        Self { signers: vec![all], root, revoked: Vec::new(), today: None }
+        Self { signers: vec![all], root, revoked: Vec::new(), today: None, vsa: None }
     }
 
     /// Returns why a digest is trusted no longer.
     pub fn revoked_digest(&self, digest: &Digest) -> Option<&str> {
-        let is_it = |one: &&Revoked| one.what == RevokedThing::Digest(*digest);
+        let is_it = |one: &&Revocation| one.what == RevokedThing::Digest(*digest);
         self.revoked.iter().find(is_it).map(|one| one.reason.as_str())
     }
 
@@ -140,6 +130,13 @@ impl Trust {
         {
             return Err(Refused::NotTheirs(predicate_type));
         }
+        if predicate_type == Requirement::Vsa.predicate_type() {
+            let why = match (&self.vsa, &statement) {
+                (Some(terms), Some(statement)) => terms.judge(statement),
+                _ => Err("nothing says what a summary must be of".to_owned()),
+            };
+            why.map_err(Refused::Summary)?;
+        }
         let key = match &trusted.signer {
             Signer::Key(key) => Some(key.fingerprint()),
             Signer::Identity(_) => None,
@@ -206,6 +203,8 @@ pub enum Refused {
     NoTime,
     #[error("it was signed on {0}, and the signer is not trusted on that day")]
     Period(Date),
+    #[error("{0}")]
+    Summary(String),
     #[error("{0} is revoked: {1}")]
     RevokedKey(String, String),
     #[error("it is revoked: {0}")]

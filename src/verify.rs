@@ -25,6 +25,9 @@ pub struct Verification {
     pub subjects: Vec<Subject>,
     /// What of the stored bytes is not what its digest says.
     pub damage: Vec<String>,
+    /// What of the digests is trusted no longer, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<String>,
 }
 
 /// One digest and what is signed about it.
@@ -64,6 +67,7 @@ impl Verification {
     /// Says whether every subject has everything that is required, and every byte is right.
     pub fn accepted(&self) -> bool {
         self.damage.is_empty()
+            && self.revoked.is_empty()
             && self.subjects.iter().all(|subject| subject.met.values().all(|met| *met))
     }
 
@@ -76,7 +80,7 @@ impl Verification {
             let of = |platform: &Subject| platform.met.get(requirement) == Some(&true);
             *met || !platforms.is_empty() && platforms.iter().all(of)
         };
-        self.damage.is_empty() && root.met.iter().all(met)
+        self.damage.is_empty() && self.revoked.is_empty() && root.met.iter().all(met)
     }
 }
 
@@ -139,7 +143,11 @@ pub fn signed(
             require,
         ));
     }
-    Ok(Verification { digest: root.digest, subjects, damage })
+    let revoked = covered.iter().filter_map(|one| {
+        let why = trust.revoked_digest(&one.digest)?;
+        Some(format!("{} is revoked: {why}", one.digest))
+    });
+    Ok(Verification { digest: root.digest, subjects, damage, revoked: revoked.collect() })
 }
 
 /// Reads every byte that a manifest names.
@@ -206,6 +214,10 @@ fn subject(
             Ok(manifest) => trust::referrer(stored, manifest, &descriptor.digest, trust),
             // One that cannot be read may be about this digest: it is shown.
             Err(unreadable) => Err(Refused::Unreadable(unreadable.clone())),
+        };
+        let judged = match trust.revoked_digest(&referrer.digest) {
+            Some(why) => judged.and_then(|_| Err(Refused::Revoked(why.to_owned()))),
+            None => judged,
         };
         subject.add(referrer.digest, None, judged);
     }

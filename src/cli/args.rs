@@ -421,6 +421,10 @@ pub(super) struct Verify {
         conflicts_with = "bundle"
     )]
     pub(super) require: Vec<Require>,
+    /// The repository that an image on this machine is judged for: the policy's `[[trust]]` says
+    /// who signs what is there.
+    #[arg(long = "as", value_name = "HOST/REPO", conflicts_with = "bundle")]
+    pub(super) place: Option<String>,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
@@ -613,6 +617,7 @@ pub(super) enum Require {
     Signature,
     Sbom,
     Provenance,
+    Vsa,
 }
 
 #[derive(Debug, Args)]

@@ -159,7 +159,7 @@ fn fetch(args: &args::DbFetch, output: &Output) -> Result<u8, Failure> {
     };
     let pinned = policy.advisories.database;
     let trust = match args.signer.is_named() {
-        true => Some(verify::trust(&args.signer, &policy)?),
+        true => Some(verify::trust(&args.signer, &policy, None)?),
         false if pinned.is_some() => None,
         false => {
             return Err(Failure::usage("nothing says who must have signed the database").hint(

@@ -25,15 +25,19 @@ pub(super) fn run(args: &fleet::FleetCommands, output: &Output) -> Result<u8, Fa
 }
 
 /// A fleet: whose images, and how they are reached.
-struct Fleet {
+struct Fleet<'a> {
     registries: Registries,
     places: Vec<Reference>,
-    trust: Trust,
+    signer: &'a args::Signer,
+    policy: &'a Policy,
 }
 
-impl Fleet {
-    fn open(places: &[String], signer: &args::Signer, policy: &Policy) -> Result<Self, Failure> {
-        let trust = super::verify::trust(signer, policy)?;
+impl<'a> Fleet<'a> {
+    fn open(
+        places: &[String],
+        signer: &'a args::Signer,
+        policy: &'a Policy,
+    ) -> Result<Self, Failure> {
         let place = |text: &String| {
             let text = text.strip_prefix("docker://").unwrap_or(text);
             Ok(Reference::parse(&format!("docker://{text}"), |_| false)?)
@@ -43,14 +47,26 @@ impl Fleet {
         let plain = network::plain_hosts();
         let hosts = transfer::hosts(policy.registry.as_ref(), &all, None, &plain)?;
         let registries = network::registries(hosts, false, &all)?;
-        Ok(Self { registries, places, trust })
+        Ok(Self { registries, places, signer, policy })
+    }
+
+    /// Returns whose statements count about what is at a place.
+    fn trust(&self, place: &Reference) -> Result<Trust, Failure> {
+        let name = match place {
+            Reference::Registry { host, repository, .. } => format!("{host}/{repository}"),
+            other => other.to_string(),
+        };
+        super::verify::trust(self.signer, self.policy, Some(&name))
     }
 
     /// Goes through all images. One that cannot be read does not stop the others: returns
     /// whether there was one.
     fn each(&self, output: &Output, take: &mut dyn FnMut(&Published)) -> Result<bool, Failure> {
         let mut failed = false;
-        for place in &self.places {
+        let trusts: Vec<Trust> =
+            self.places.iter().map(|place| self.trust(place)).collect::<Result<_, _>>()?;
+        let require = &self.policy.gate.require;
+        for (place, trust) in self.places.iter().zip(&trusts) {
             let images = match fleets::images(&self.registries, place) {
                 Ok(images) => images,
                 Err(error) => {
@@ -62,7 +78,7 @@ impl Fleet {
                 output.tell(&format!("`{place}` has no tags: name single images by digest"));
             }
             for (digest, tags) in images {
-                match fleets::published(&self.registries, place, digest, tags, &self.trust) {
+                match fleets::published(&self.registries, place, digest, tags, trust, require) {
                     Ok(published) => take(&published),
                     Err(error) => failed |= tell(&error.into(), output)?,
                 }
@@ -104,8 +120,9 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
     let (mut rejected, mut documents, mut unread) = (false, Vec::new(), None);
     let failed = fleet.each(output, &mut |published| {
         let mut parts = Vec::new();
-        let mut lines = Vec::new();
-        let mut bad = false;
+        let mut lines: Vec<String> = Vec::new();
+        let mut bad = !published.lacks.is_empty();
+        lines.extend(published.lacks.iter().map(|what| format!("  {what}")));
         for part in &published.parts {
             let looked_up = match &part.bill {
                 Err(why) => Err(why.clone()),
@@ -152,6 +169,7 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
             "digest": published.digest,
             "tags": published.tags,
             "verdict": verdict,
+            "lacks": published.lacks,
             "images": parts,
         }));
     })?;
@@ -296,7 +314,7 @@ fn find(args: &fleet::Find, output: &Output) -> Result<u8, Failure> {
 }
 
 /// Returns everything that the registries list at the places where images are published.
-fn whole(signer: &args::Signer, policy: &Policy) -> Result<Fleet, Failure> {
+fn whole<'a>(signer: &'a args::Signer, policy: &'a Policy) -> Result<Fleet<'a>, Failure> {
     let registry = policy.registry.as_ref();
     let roots: Vec<String> = registry
         .into_iter()

@@ -118,7 +118,7 @@ impl Ground {
                 Signer::Key(key)
             }
         };
-        Ok(Trust::in_one(signer, root))
+        Ok(Trust::in_one(signer, root).under(&self.policy, self.now))
     }
 }
 
@@ -147,7 +147,10 @@ fn approve(args: &mirror::Approve, output: &Output) -> Result<u8, Failure> {
     require.extend(args.require.iter().map(|one| one.requirement()));
     require.sort_unstable();
     require.dedup();
-    let trust = super::verify::trust(&args.signer, &ground.policy)?;
+    // Whom makers sign by is for this approval to say, and not for the policy's own trust.
+    let root = settings::trusted_root(args.signer.trusted_root.as_deref(), &ground.policy)?;
+    let trust = Trust::in_one(settings::signer(&args.signer)?, root);
+    let trust = trust.under(&ground.policy, ground.now);
     let mut approvals = ground.approvals()?.unwrap_or_default();
 
     let destination = Reference::parse(&format!("docker://{target}"), |_| false)?;

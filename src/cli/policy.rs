@@ -69,6 +69,21 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
     if let Some(sigstore) = &policy.sigstore {
         values.push(("sigstore.trusted-root".to_owned(), json!(sigstore.trusted_root)));
     }
+    for (number, entry) in policy.trust.iter().enumerate() {
+        let mut written = serde_json::to_value(entry).unwrap_or_default();
+        let images = written["images"].take();
+        values.push((format!("trust.{number}.images"), images));
+        for (key, value) in written.as_object().into_iter().flatten() {
+            if !value.is_null() {
+                values.push((format!("trust.{number}.{key}"), value.clone()));
+            }
+        }
+    }
+    for (number, revoked) in policy.revoked.iter().enumerate() {
+        values.push((format!("revoked.{number}"), json!(revoked)));
+    }
+    values
+        .push(("verify.vsa-max-age".to_owned(), json!(format!("{}d", policy.verify.vsa_max_age))));
     for (number, profile) in policy.profile.iter().enumerate() {
         let table = format!("profile.{number}");
         values.push((format!("{table}.images"), json!(profile.images)));

@@ -28,7 +28,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let name = name(args, &reference, &policy)?;
     let key = settings::private_key(&args.sign)?;
-    let trust = verify::trust(&args.signer, &policy)?;
+    let trust = verify::trust(&args.signer, &policy, place(&reference).as_deref())?;
     let mut destinations = Vec::new();
     for text in &args.output {
         destinations.push(Destination::new(Reference::parse(text, |_| false)?)?);
@@ -72,6 +72,14 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     Ok(tell(args, &rebased, &destinations, output))
 }
 
+/// Returns the repository that the image is in.
+fn place(reference: &Reference) -> Option<String> {
+    match reference {
+        Reference::Registry { host, repository, .. } => Some(format!("{host}/{repository}")),
+        _ => None,
+    }
+}
+
 /// Returns what the image is called.
 fn name(args: &args::Rebase, reference: &Reference, policy: &Policy) -> Result<String, Failure> {
     let name = match (&args.name, reference) {
@@ -101,6 +109,7 @@ fn name(args: &args::Rebase, reference: &Reference, policy: &Policy) -> Result<S
 
 fn unsigned(reference: &Reference, verification: &Verification, signer: &str) -> Failure {
     let mut missing: Vec<String> = verification.damage.clone();
+    missing.extend(verification.revoked.iter().cloned());
     for subject in &verification.subjects {
         let of_subject = subject.met.iter().filter(|(_, met)| !**met);
         missing.extend(of_subject.map(|(what, _)| format!("no {what} of {}", subject.digest)));

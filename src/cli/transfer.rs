@@ -276,7 +276,14 @@ impl Publication {
         output: &Output,
     ) -> Result<String, Failure> {
         let root = settings::trusted_root(None, policy)?;
-        let trust = Trust::in_one(Signer::Key(key.clone()), root);
+        let now = Now::new(SystemTime::now());
+        let trust = match (policy.trust.is_empty(), &self.place) {
+            (false, Reference::Registry { host, repository, .. }) => {
+                let place = format!("{host}/{repository}");
+                Trust::of_policy(policy, &place, root, now).map_err(Failure::usage)?
+            }
+            _ => Trust::in_one(Signer::Key(key.clone()), root).under(policy, now),
+        };
         let source = match built {
             Destination::Dist(path) => {
                 Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }
@@ -317,7 +324,19 @@ fn is_cleared(
 ) -> Result<bool, Failure> {
     let policy = &asked.policy;
     let trust = match asked.signer {
-        Some(signer) if signer.is_named() => Some(super::verify::trust(signer, policy)?),
+        // What enters is judged by the policy, and nothing on the command line replaces it.
+        Some(signer) if signer.is_named() && !policy.trust.is_empty() => {
+            return Err(Failure::usage(format!(
+                "the policy says who may sign what enters `{place}`"
+            ))
+            .hint("leave `--key` and `--identity` out"));
+        }
+        Some(signer) if !policy.trust.is_empty() => {
+            Some(super::verify::trust(signer, policy, Some(place))?)
+        }
+        Some(signer) if signer.is_named() => {
+            Some(super::verify::trust(signer, policy, Some(place))?)
+        }
         _ if policy.gate.require.is_empty() => None,
         _ => {
             let required: Vec<_> =
@@ -358,6 +377,9 @@ fn is_cleared(
             verify::stored(&origin.stored, &origin.root, &trust, &policy.gate.require)?;
         for damage in &verification.damage {
             output.tell(&format!("differs   {damage}"));
+        }
+        for revoked in &verification.revoked {
+            output.tell(&format!("revoked   {revoked}"));
         }
         for subject in &verification.subjects {
             for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {

@@ -6,12 +6,15 @@ use super::output::Output;
 use super::{network, settings, verify_bundle};
 use karat::finding::escape;
 use karat::image::stored::Stored;
+use karat::oci::reference::is_hosted_repository;
 use karat::oci::{Descriptor, Digest, Reference};
 use karat::settings::{Policy, Requirement};
 use karat::signature::sigstore::Signer;
+use karat::time::Now;
 use karat::trust::Trusted;
 use karat::verify::{self, Trust, Verification};
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     if let Some(bundle) = &args.bundle {
@@ -19,7 +22,8 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     }
     let policy = settings::policy_here(&args.policy)?.policy;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
-    let trust = trust(&args.signer, &policy)?;
+    let place = place(&reference, args.place.as_deref())?;
+    let trust = trust(&args.signer, &policy, place.as_deref())?;
     let require: Vec<Requirement> = if args.require.is_empty() {
         policy.gate.require.clone()
     } else {
@@ -65,20 +69,58 @@ pub(super) fn local(reference: &Reference) -> Result<(Stored, Descriptor), Failu
     Ok((stored, root))
 }
 
-/// Reads who must have signed, and the root of trust.
-pub(super) fn trust(args: &args::Signer, policy: &Policy) -> Result<Trust, Failure> {
-    let signer = settings::signer(args)?;
+/// Returns the repository whose image this is: the reference's own, or the one that is named.
+fn place(reference: &Reference, named: Option<&str>) -> Result<Option<String>, Failure> {
+    let own = match reference {
+        Reference::Registry { host, repository, .. } => Some(format!("{host}/{repository}")),
+        _ => None,
+    };
+    match (own, named) {
+        (Some(own), Some(named)) if own != named => Err(Failure::usage(format!(
+            "`{reference}` is in a repository, and it is not `{named}`"
+        ))
+        .hint("`--as` is for what lies on this machine")),
+        (_, Some(named)) if !is_hosted_repository(named) => {
+            Err(Failure::usage(format!("`--as {named}` is no repository")).hint("`HOST/REPO`"))
+        }
+        (own, named) => Ok(own.or(named.map(str::to_owned))),
+    }
+}
+
+/// Reads who must have signed, and the root of trust: whom the arguments name, else whom the
+/// policy trusts for an image at `place`.
+pub(super) fn trust(
+    args: &args::Signer,
+    policy: &Policy,
+    place: Option<&str>,
+) -> Result<Trust, Failure> {
+    let now = Now::new(SystemTime::now());
     let root = settings::trusted_root(args.trusted_root.as_deref(), policy)?;
-    Ok(Trust::in_one(signer, root))
+    if args.is_named() || policy.trust.is_empty() {
+        return Ok(Trust::in_one(settings::signer(args)?, root).under(policy, now));
+    }
+    let Some(place) = place else {
+        return Err(Failure::usage("nothing says which image this is, and whom to trust for it")
+            .hint("name its repository, `--as HOST/REPO`, or who has signed, `--key cosign.pub`"));
+    };
+    Trust::of_policy(policy, place, root, now).map_err(Failure::usage)
 }
 
 /// Adds to a document who was demanded.
 pub(super) fn demanded(document: &mut Value, trust: &Trust) {
-    if let [Trusted { signer, .. }] = &trust.signers[..] {
+    if let [Trusted { signer, statements: None, .. }] = &trust.signers[..] {
         match signer {
             Signer::Key(key) => document["key"] = json!(key.fingerprint()),
             Signer::Identity(identity) => document["identity"] = json!(identity.to_string()),
         }
+    }
+    let trusted = |one: &Trusted| {
+        let may = one.statements.as_ref();
+        may.map(|may| json!({ "signer": one.signer.to_string(), "statements": may }))
+    };
+    let of_policy: Vec<_> = trust.signers.iter().filter_map(trusted).collect();
+    if !of_policy.is_empty() || trust.signers.is_empty() {
+        document["trust"] = json!(of_policy);
     }
     document["trustedRoot"] = json!(Digest::from(*trust.root.sha256()));
 }
@@ -101,6 +143,9 @@ fn print(reference: &Reference, verification: &Verification, policy: &Policy, ou
     output.result(&format!("policy    {} {}", policy.name, policy.digest()));
     for damage in &verification.damage {
         output.result(&format!("  differs   {}", escape::terminal(damage)));
+    }
+    for revoked in &verification.revoked {
+        output.result(&format!("  REVOKED   {}", escape::terminal(revoked)));
     }
     if verification.subjects.iter().all(|subject| subject.candidates.is_empty()) {
         output.tell("nothing is signed here: sign with `karat build --sign KEY`");
@@ -145,6 +190,7 @@ impl args::Require {
             Self::Signature => Requirement::Signature,
             Self::Sbom => Requirement::Sbom,
             Self::Provenance => Requirement::Provenance,
+            Self::Vsa => Requirement::Vsa,
         }
     }
 }

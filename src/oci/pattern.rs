@@ -29,6 +29,13 @@ enum Segment {
 #[error("`{0}` is no pattern of repositories")]
 pub struct InvalidPattern(String);
 
+impl InvalidPattern {
+    /// Takes the text.
+    pub fn of(text: &str) -> Self {
+        Self(text.chars().take(80).collect())
+    }
+}
+
 /// The most segments of a pattern or a repository: matching is quadratic in them.
 const MAX_SEGMENTS: usize = 64;
 
@@ -121,7 +128,7 @@ fn fits_parts(parts: &[String], name: &str) -> bool {
 impl FromStr for RepositoryPattern {
     type Err = InvalidPattern;
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        let invalid = || InvalidPattern(text.chars().take(80).collect());
+        let invalid = || InvalidPattern::of(text);
         // What is left when the stars are letters must be a repository, with a host or without.
         let plain = text.replace('*', "x");
         if !is_repository(&plain) && !is_hosted_repository(&plain) {

@@ -11,7 +11,9 @@ use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::pipeline::transfer::{self, TransferError};
 use crate::registry::{Purpose, Registries, RegistryError};
+use crate::settings::Requirement;
 use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
+use crate::verify;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -29,6 +31,9 @@ pub struct Published {
     pub tags: Vec<String>,
     /// Its platforms.
     pub parts: Vec<Part>,
+    /// What of it is revoked, and what is required and not signed of it any more: a summary of
+    /// a verification that is too old, for one.
+    pub lacks: Vec<String>,
 }
 
 /// An image of one platform.
@@ -116,7 +121,8 @@ fn is_of_a_digest(tag: &str) -> bool {
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Reads the documents of an image and the bills that are signed of its platforms.
+/// Reads the documents of an image and the bills that are signed of its platforms, and says what
+/// of `require` is not signed of it today.
 ///
 /// # Errors
 /// When the registry does not answer, or the image cannot be read.
@@ -126,6 +132,7 @@ pub fn published(
     digest: Digest,
     tags: Vec<String>,
     trust: &Trust,
+    require: &[Requirement],
 ) -> Result<Published, TransferError> {
     let Reference::Registry { host, repository, .. } = place else {
         return Err(TransferError::Source(place.clone()));
@@ -141,7 +148,14 @@ pub fn published(
     for manifest in origin.stored.manifests(&origin.root)? {
         parts.push(part(&origin.stored, &manifest, trust)?);
     }
-    Ok(Published { place: format!("{host}/{repository}"), digest, tags, parts })
+    let verification = verify::signed(&origin.stored, &origin.root, trust, require)?;
+    let missing = verification.subjects.iter().flat_map(|subject| {
+        let lacking = subject.met.iter().filter(|(_, met)| !**met);
+        lacking.map(|(requirement, _)| format!("no {requirement} of {} counts", subject.digest))
+    });
+    let lacks = verification.damage.iter().chain(&verification.revoked).cloned().chain(missing);
+    let lacks = lacks.collect();
+    Ok(Published { place: format!("{host}/{repository}"), digest, tags, parts, lacks })
 }
 
 fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part, TransferError> {

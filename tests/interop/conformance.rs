@@ -296,3 +296,75 @@ pub(crate) fn the_root_of_trust_of_the_policy_judges() -> Outcome {
     assert_eq!((code, &answer["verdict"]), (Some(1), &Value::from("rejected")), "{answer}");
     Ok(())
 }
+
+/// A certificate of the public good instance, judged by entries of a policy: the repository that
+/// it names, its branch and its time are bound to the image.
+pub(crate) fn the_policy_binds_certificates_to_images() -> Outcome {
+    use karat::settings::file::Loaded;
+    use karat::signature::sigstore::TrustedRoot;
+    use karat::time::{Date, Now};
+    use karat::trust::{self, Refused, Trust};
+    let folder = corpus("sigstore-conformance")?;
+    let case = folder.join("happy-path-intoto-in-dsse-v3/bundle.sigstore.json");
+    let bundle = fs::read(case).expect("the bundle");
+    let subject = karat::oci::Digest::of(&fs::read(folder.join("a.txt")).expect("a file"));
+    let today: Date = "2026-11-23".parse().expect("a day");
+    let judge = |entry: &str, place: &str| {
+        let text = format!(
+            "[policy]\nname = \"p\"\n[[trust]]\nimages = \"reg.example/golden/{{repo}}\"\nstatements = [\"provenance\"]\n{entry}"
+        );
+        let loaded = Loaded::parse("p.toml", &text);
+        let policy = loaded.unwrap_or_else(|faults| panic!("{}", faults.render(false))).policy;
+        let root = TrustedRoot::public_good().expect("a root");
+        let trust = Trust::of_policy(&policy, place, root, Now::on(today)).expect("it is made");
+        trust::bundle(&bundle, &subject, &trust)
+    };
+    let keyless = |further: &str| {
+        format!(
+            "keyless = {{ issuer = \"{ISSUER}\", subject-regexp = '''https://github\\.com/sigstore-conformance/.*''', {further} }}\n"
+        )
+    };
+    let own = "reg.example/golden/extremely-dangerous-public-oidc-beacon";
+    let source = "source-repository = \"https://github.com/sigstore-conformance/{repo}\"";
+    let good = keyless(&format!("{source}, source-ref-regexp = \"refs/heads/.*\""));
+    let taken = judge(&good, own).expect("it is taken");
+    assert_eq!(taken.certified, Some((IDENTITY.to_owned(), ISSUER.to_owned())));
+    assert!(taken.logged);
+    let word = |entry: &str, place: &str| {
+        let refused = judge(entry, place).expect_err("it is refused");
+        match refused.reason() {
+            Some(reason) => {
+                serde_json::to_value(reason).expect("a word").as_str().map(str::to_owned)
+            }
+            None => Some(refused.to_string()),
+        }
+        .expect("a word")
+    };
+    // One service's certificate signs no other service's image.
+    assert_eq!(word(&good, "reg.example/golden/payments"), "source");
+    assert_eq!(
+        word(&keyless(&format!("{source}, source-ref-regexp = \"refs/tags/.*\"")), own),
+        "source"
+    );
+    assert_eq!(word(&keyless(&format!("{source}, source-ref-regexp = \"heads\"")), own), "source");
+    assert_eq!(
+        word(&good.replace("sigstore-conformance/.*", "sigstore-conformance/"), own),
+        "identity"
+    );
+    assert_eq!(word(&good.replace(ISSUER, "https://accounts.google.com"), own), "issuer");
+    let exact = format!("keyless = {{ issuer = \"{ISSUER}\", subject = \"{IDENTITY}\" }}\n");
+    judge(&exact, own).expect("it is taken");
+    let bound = exact.replace("extremely-dangerous-public-oidc-beacon", "{repo}");
+    judge(&bound, own).expect("it is taken");
+    assert_eq!(word(&bound, "reg.example/golden/payments"), "identity");
+    // It was signed on 16 December 2024, whatever day it is.
+    let until = |day: &str| format!("{exact}not-after = \"{day}\"\n");
+    judge(&until("2024-12-16"), own).expect("it is taken");
+    assert!(matches!(judge(&until("2024-12-15"), own), Err(Refused::Period(_))));
+    let from = format!("{exact}not-before = \"2024-12-17\"\n");
+    assert!(matches!(judge(&from, own), Err(Refused::Period(_))));
+    assert!(matches!(judge(&exact, "reg.example/other/a"), Err(Refused::Nobody)));
+    let other = exact.replace("keyless", "not-before = \"2024-01-01\"\nkeyless");
+    judge(&other, own).expect("it is taken");
+    Ok(())
+}

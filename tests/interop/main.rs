@@ -80,7 +80,8 @@ cases! {
         every_bundle_is_judged_as_its_name_says
         a_bundle_signed_after_its_certificate_is_refused_for_that
         an_attestation_of_the_old_form_needs_certificate_log_and_time
-        the_root_of_trust_of_the_policy_judges;
+        the_root_of_trust_of_the_policy_judges
+        the_policy_binds_certificates_to_images;
     sbom:
         pyspdxtools_accepts_the_spdx_document
         the_ntia_checker_finds_the_minimum_elements

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod archives;
+mod attacks;
 mod bases;
 mod build;
 mod bundles;
@@ -35,5 +36,6 @@ mod sbom;
 mod scan;
 mod signing;
 mod support;
+mod trust;
 mod upstream;
 mod waivers;

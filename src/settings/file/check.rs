@@ -2,6 +2,7 @@
 
 mod images;
 mod sigstore;
+mod trust;
 
 use super::schema::{
     Advisories, Bases, Exception, File, Gate, Head, Level, Vulnerabilities, Waivers,
@@ -44,18 +45,16 @@ pub(super) fn check(
     check.advisories(written.advisories);
     check.mirror(written.mirror);
     check.sigstore(written.sigstore);
+    check.trust(written.trust);
+    check.revoked(written.revoked);
+    check.verify(written.verify);
     let tables = [
-        ("[verify]", written.verify),
         ("[cache]", written.cache),
         ("[weights]", written.weights),
         ("[defaults]", written.defaults),
     ];
     for (name, table) in tables {
         check.later(name, table.map(|table| table.span));
-    }
-    let lists = [("[[trust]]", written.trust), ("[[revoked]]", written.revoked)];
-    for (name, list) in lists {
-        check.later(name, list.map(|list| list.span));
     }
     if check.faults.is_empty() { Ok((check.policy, check.places)) } else { Err(check.faults) }
 }
@@ -236,15 +235,17 @@ impl Check<'_> {
     }
 
     fn require(&mut self, list: &Spanned<Vec<Spanned<String>>>) {
+        // What nothing writes yet cannot be required.
+        const ALL: [Requirement; 4] =
+            [Requirement::Signature, Requirement::Sbom, Requirement::Provenance, Requirement::Vsa];
         let mut require = Vec::new();
         for one in &list.value {
-            match Requirement::named(&one.value) {
+            match Requirement::named(&one.value).filter(|known| ALL.contains(known)) {
                 Some(known) => require.push(known),
-                None if one.value == "vsa" => self.later("vsa", Some(one.span.clone())),
                 None => self.fault(
                     one.span.clone(),
                     format!("`{}` cannot be required", one.value),
-                    "`signature`, `sbom` or `provenance`",
+                    "`signature`, `sbom`, `provenance` or `vsa`",
                 ),
             }
         }

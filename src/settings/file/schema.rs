@@ -36,12 +36,14 @@ pub(super) struct File {
     pub(super) advisories: Option<Spanned<Advisories>>,
     /// A private sigstore; by default the public good instance.
     pub(super) sigstore: Option<Spanned<Sigstore>>,
-    /// Who may sign what. Not enforced by this version.
-    pub(super) trust: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
-    /// What is no longer trusted. Not enforced by this version.
-    pub(super) revoked: Option<Spanned<Vec<BTreeMap<String, Any>>>>,
-    /// What `verify` demands beside signatures. Not enforced by this version.
-    pub(super) verify: Option<Later>,
+    /// Who may sign what, for which images.
+    #[serde(default)]
+    pub(super) trust: Vec<Spanned<Trust>>,
+    /// What is no longer trusted, whoever has signed it.
+    #[serde(default)]
+    pub(super) revoked: Vec<Spanned<Revoked>>,
+    /// What `verify` demands beside signatures.
+    pub(super) verify: Option<Spanned<Verify>>,
     /// What may be read from its makers.
     pub(super) mirror: Option<Spanned<Mirror>>,
     /// Whose findings may be reused. Not enforced by this version.
@@ -104,7 +106,7 @@ pub(super) struct Gate {
     pub(super) fail_on: Option<Spanned<Vec<Spanned<String>>>>,
     /// The most that the added layers may weigh as they are stored: `"256MiB"`.
     pub(super) max_size: Option<Spanned<String>>,
-    /// What must be signed: `signature`, `sbom`, `provenance`; `vsa` comes with a later version.
+    /// What must be signed: `signature`, `sbom`, `provenance`, `vsa`.
     pub(super) require: Option<Spanned<Vec<Spanned<String>>>>,
     /// What known vulnerabilities do.
     pub(super) vulnerabilities: Option<Spanned<Vulnerabilities>>,
@@ -169,6 +171,68 @@ pub(super) struct Registry {
     pub(super) require_digest: Option<Spanned<bool>>,
     /// Whether a tag never moves to another digest.
     pub(super) immutable_tags: Option<Spanned<bool>>,
+}
+
+/// Who may sign what, for which images.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Trust {
+    /// The images: `HOST/REPO`, in which `*` stands for a part of one segment, `**` for any number of segments, and `{repo}` for one segment that is the same everywhere in the entry.
+    pub(super) images: Spanned<String>,
+    /// What may be stated: `signature`, `sbom`, `provenance`, `vulnerabilities`, `test-result`, `vsa`.
+    pub(super) statements: Spanned<Vec<Spanned<String>>>,
+    /// The public key that signs: a file's path, relative to the policy's.
+    pub(super) key: Option<Spanned<String>>,
+    /// The identity that signs.
+    pub(super) keyless: Option<Spanned<Keyless>>,
+    /// `required`, the default, or `none`, which only a key may have.
+    pub(super) transparency_log: Option<Spanned<String>>,
+    /// The first day on which they may have signed: `YYYY-MM-DD`.
+    pub(super) not_before: Option<Spanned<String>>,
+    /// The last day on which they may have signed: `YYYY-MM-DD`.
+    pub(super) not_after: Option<Spanned<String>>,
+}
+
+/// An identity, as certificates have it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Keyless {
+    /// Who vouches for the identity.
+    pub(super) issuer: Spanned<String>,
+    /// The identity.
+    pub(super) subject: Option<Spanned<String>>,
+    /// A regular expression that the whole identity matches.
+    pub(super) subject_regexp: Option<Spanned<String>>,
+    /// The address of the repository that the identity has worked from.
+    pub(super) source_repository: Option<Spanned<String>>,
+    /// A regular expression that the whole name of the branch or tag matches: `refs/tags/v.*`.
+    pub(super) source_ref_regexp: Option<Spanned<String>>,
+}
+
+/// What is no longer trusted, whoever has signed it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Revoked {
+    /// The digest of an image, of one of its platforms, or of what refers to it.
+    pub(super) digest: Option<Spanned<String>>,
+    /// A public key: a file's path, relative to the policy's.
+    pub(super) key: Option<Spanned<String>>,
+    /// The first day on which it is not trusted: `YYYY-MM-DD`.
+    pub(super) since: Spanned<String>,
+    /// Why.
+    pub(super) reason: Spanned<String>,
+}
+
+/// What `verify` demands beside signatures.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Verify {
+    /// How old a summary of a verification may be: `"90d"`.
+    pub(super) vsa_max_age: Option<Spanned<String>>,
 }
 
 /// A private sigstore.

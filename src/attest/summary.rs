@@ -1,0 +1,57 @@
+//! What a judgement leaves behind: that an image has passed a policy, and what the gate found.
+//!
+//! Sources: slsa.dev/spec/v1.0/verification_summary; in-toto attestation framework,
+//! `spec/predicates/test-result.md`, version 0.1. No level of SLSA is claimed.
+
+use crate::finding::report::Report;
+use crate::finding::{Finding, Status};
+use crate::oci::Digest;
+use crate::time::{Moment, Now};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Who says so: this program, run by whoever holds the key that signs.
+pub const VERIFIER: &str = "urn:karat:verifier:local";
+
+/// Writes the predicate that an image, at `resource`, has passed a policy: gate, signed
+/// statements and known vulnerabilities. `inputs` are the statements that were verified, by the
+/// digests of their manifests.
+///
+/// The caller has judged all that; it must not be written without a database of
+/// vulnerabilities.
+pub fn verification(
+    policy_name: &str,
+    policy: &Digest,
+    resource: &str,
+    now: Now,
+    inputs: &[Digest],
+) -> Value {
+    let input = |digest: &Digest| json!({ "digest": { "sha256": digest.hex() } });
+    json!({
+        "verifier": { "id": VERIFIER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
+        "timeVerified": Moment::from(now).to_string(),
+        "resourceUri": resource,
+        "policy": { "uri": policy_name, "digest": { "sha256": policy.hex() } },
+        "inputAttestations": inputs.iter().map(input).collect::<Vec<_>>(),
+        "verificationResult": "PASSED",
+        "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
+        "slsaVersion": "1.0",
+    })
+}
+
+/// Writes the predicate of what the gate found: which rules found nothing that is open, and
+/// which warn. Says nothing of the time: the same judgement gives the same record.
+pub fn test_result(policy_name: &str, policy: &Digest, report: &Report) -> Value {
+    let found = report.findings.iter().chain(report.images.iter().flat_map(|one| &one.findings));
+    let open = |finding: &&Finding| finding.status == Status::Open;
+    let warned: BTreeSet<&str> = found.filter(open).map(|finding| finding.rule.id).collect();
+    let rules = crate::finding::rules::all().map(|rule| rule.id);
+    let passed: Vec<&str> = rules.filter(|id| !warned.contains(id)).collect();
+    json!({
+        "result": if warned.is_empty() { "PASSED" } else { "WARNED" },
+        "configuration": [{ "name": policy_name, "digest": { "sha256": policy.hex() } }],
+        "passedTests": passed,
+        "warnedTests": warned,
+        "failedTests": [],
+    })
+}
