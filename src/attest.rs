@@ -6,9 +6,11 @@
 pub mod provenance;
 pub mod summary;
 
-use crate::oci::{Digest, canonical};
+use crate::finding::report::Report;
+use crate::oci::{Digest, canonical, purl};
 use crate::policy::Cleared;
-use crate::settings::Requirement;
+use crate::settings::{Policy, Requirement};
+use crate::time::Now;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -43,6 +45,32 @@ pub fn statements<T>(
         statement(Requirement::Signature.predicate_type(), &unnamed, &json!({})),
         statement(Requirement::Sbom.predicate_type(), &named, sbom),
         statement(Requirement::Provenance.predicate_type(), &named, provenance),
+    ]
+}
+
+/// Makes the statements about one digest that say how it was judged: what the gate found, and
+/// that it has passed the policy. `image` is its name; `inputs` are the digests of the statements that were made of
+/// it. For images of which the known vulnerabilities were looked up; the summary tells the time.
+pub fn judgements<T>(
+    _cleared: &Cleared<T>,
+    image: &str,
+    policy: &Policy,
+    report: &Report,
+    digest: &Digest,
+    inputs: &[Digest],
+    now: Now,
+) -> Vec<Statement> {
+    let (name, of_policy) = (policy.name.as_str(), policy.digest());
+    let unnamed = BTreeMap::from([("digest", json!({ "sha256": digest.hex() }))]);
+    let found = summary::test_result(name, &of_policy, report);
+    let publish = policy.registry.as_ref().and_then(|registry| registry.publish.as_ref());
+    let place = publish.map(|publish| format!("{publish}/{image}")).unwrap_or_default();
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let resource = purl::build("oci", "", last, &digest.to_string(), &[("repository_url", &place)]);
+    let passed = summary::verification(name, &of_policy, &resource, now, inputs);
+    vec![
+        statement(Requirement::TestResult.predicate_type(), &unnamed, &found),
+        statement(Requirement::Vsa.predicate_type(), &unnamed, &passed),
     ]
 }
 

@@ -168,7 +168,8 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let report = report(&terms, &images, accepted, &root.1, first);
     let mut built = Built { report, root: None, account: Vec::new(), signed: 0 };
     if accepted {
-        let signed = papers_and_referrers(options, &images, &root, &vars, &staging.layout)?;
+        let signed =
+            papers_and_referrers(options, &images, &root, &vars, &built.report, &staging.layout)?;
         let mut papers = signed.papers;
         papers.push(("report.json".to_owned(), built.report.to_json()));
         papers.push(("report.html".to_owned(), built.report.to_html().into_bytes()));
@@ -489,6 +490,7 @@ fn papers_and_referrers(
     images: &[Platformed],
     (index, root): &(Option<Vec<u8>>, Descriptor),
     vars: &BTreeMap<String, String>,
+    report: &Report,
     layout: &LayoutWriter,
 ) -> Result<Signed, BuildError> {
     let record = provenance::Record {
@@ -517,14 +519,28 @@ fn papers_and_referrers(
     let mut attest =
         |subject: &Descriptor, cleared: &Cleared<()>, sbom: &Value, provenance: &Value| {
             let Some(key) = options.key else { return Ok::<(), BuildError>(()) };
-            for statement in
-                attest::statements(cleared, &options.recipe.name, &subject.digest, sbom, provenance)
-            {
-                let referrer = sign::statement(&statement, subject, key, options.epoch)?;
+            let mut put = |statement: &attest::Statement| {
+                let referrer = sign::statement(statement, subject, key, options.epoch)?;
                 for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
                     layout.write_blob(bytes).map_err(BuildError::Document)?;
                 }
+                let digest = referrer.descriptor.digest;
                 referrers.push(referrer.descriptor);
+                Ok::<_, BuildError>(digest)
+            };
+            let name = &options.recipe.name;
+            let mut inputs = Vec::new();
+            for statement in attest::statements(cleared, name, &subject.digest, sbom, provenance) {
+                inputs.push(put(&statement)?);
+            }
+            // Whoever has not looked for known vulnerabilities does not say that it has passed.
+            if options.advised.is_some() {
+                let (policy, digest, now) = (options.policy, &subject.digest, options.now);
+                for statement in
+                    attest::judgements(cleared, name, policy, report, digest, &inputs, now)
+                {
+                    put(&statement)?;
+                }
             }
             Ok(())
         };

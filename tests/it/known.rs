@@ -253,3 +253,42 @@ fn what_was_looked_up_may_enter_the_trust_root() {
     database(&project, "Debian", &[advisory("D-1", "base-files", "9999", "critical")]);
     project.signed(line).exits(1).says(&["CVE-D-1"]);
 }
+
+#[test]
+fn what_was_looked_up_and_passed_gets_a_summary_that_verification_demands() {
+    let project = project("medium").with_keys();
+    let line = "build one.karat.toml --sign cosign.key --output oci:one --db advisories.db";
+    project.signed(line).exits(0);
+    let kinds = |layout: &str| -> Vec<String> {
+        let referrers = project.layout(layout).referrers();
+        let kind = |one: &Value| one["annotations"]["dev.sigstore.bundle.predicateType"].clone();
+        let mut kinds: Vec<_> =
+            referrers.iter().map(|one| kind(one).as_str().expect("a type").to_owned()).collect();
+        kinds.sort();
+        kinds
+    };
+    let (summary, result) = (
+        "https://slsa.dev/verification_summary/v1".to_owned(),
+        "https://in-toto.io/attestation/test-result/v0.1".to_owned(),
+    );
+    assert_eq!(kinds("one").len(), 5);
+    assert!(kinds("one").contains(&summary) && kinds("one").contains(&result));
+    let policy = |further: &str| {
+        format!(
+            "{HEAD}[gate]\nrequire = [\"signature\", \"sbom\", \"provenance\", \"vsa\"]\n{further}"
+        )
+    };
+    // It is of the policy that judged.
+    project.run("verify oci:one --key cosign.pub --require signature,vsa").exits(0);
+    project.write("karat-policy.toml", policy(""));
+    project.run("verify oci:one --key cosign.pub").exits(1).prints(&["vsa         MISSING"]);
+    project.signed(line).exits(0);
+    project.run("verify oci:one --key cosign.pub").exits(0).prints(&["vsa         verified"]);
+    project.write("karat-policy.toml", policy("fail-on = [\"critical\"]\n"));
+    project.run("verify oci:one --key cosign.pub").exits(1).prints(&["vsa         MISSING"]);
+    // Without a database nobody says that the image has passed.
+    project.signed("build one.karat.toml --sign cosign.key --output oci:two").exits(0);
+    assert_eq!(kinds("two").len(), 3);
+    assert!(!kinds("two").contains(&summary));
+    project.run("verify oci:two --key cosign.pub").exits(1).prints(&["vsa         MISSING"]);
+}
