@@ -250,6 +250,9 @@ impl Subject {
                 return self.add(holder.digest, None, Err(refused));
             }
         };
+        if let Some(why) = trust.revoked_digest(&holder.digest) {
+            return self.add(holder.digest, None, Err(Refused::Revoked(why.to_owned())));
+        }
         for layer in &manifest.layers {
             if self.candidates.len() == MAX_CANDIDATES {
                 return;

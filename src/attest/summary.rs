@@ -55,3 +55,41 @@ pub fn test_result(policy_name: &str, policy: &Digest, report: &Report) -> Value
         "failedTests": [],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::report::{PolicyName, RuleSet, Subject, Verdict};
+    use crate::finding::rules;
+
+    fn report(findings: Vec<Finding>, images: Vec<Report>) -> Report {
+        Report {
+            schema: Report::SCHEMA,
+            subject: Subject { reference: "oci:x".to_owned(), digest: None, platform: None },
+            policy: PolicyName { name: "p".to_owned(), digest: Digest::of(b""), profile: None },
+            rules: RuleSet { version: 0, digest: Digest::of(b"") },
+            verdict: Verdict::Accepted,
+            findings,
+            packages: Vec::new(),
+            vulnerabilities: Vec::new(),
+            images,
+        }
+    }
+
+    #[test]
+    fn what_is_open_warns_and_what_is_waived_does_not() {
+        let digest = Digest::of(b"policy");
+        let open = Finding::new(&rules::NOT_SCANNED, "nobody has looked");
+        let waived = Finding { status: Status::Waived, ..Finding::new(&rules::SCRIPT, "x") };
+        let all = rules::all().count();
+        let clean = test_result("p", &digest, &report(vec![waived.clone()], Vec::new()));
+        assert_eq!(clean["result"], "PASSED");
+        assert_eq!(clean["passedTests"].as_array().map(Vec::len), Some(all));
+        assert_eq!(clean["configuration"][0]["digest"]["sha256"], digest.hex());
+        let below = report(Vec::new(), vec![report(vec![open.clone(), waived], Vec::new())]);
+        let warned = test_result("p", &digest, &below);
+        assert_eq!(warned["result"], "WARNED");
+        assert_eq!(warned["warnedTests"], json!([open.rule.id]));
+        assert_eq!(warned["passedTests"].as_array().map(Vec::len), Some(all - 1));
+    }
+}

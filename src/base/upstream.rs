@@ -327,8 +327,13 @@ impl Upstream<'_> {
                 }
                 Err(error) => return Err(self.of_stored(error)),
             };
-            let layers = Manifest::parse(&bytes).map(|manifest| manifest.layers);
-            let layers = layers.map_err(|error| self.of_stored(error.into()))?;
+            let layers = match Manifest::parse(&bytes) {
+                Ok(manifest) => manifest.layers,
+                Err(error) => {
+                    refused.push(format!("{}: {error}", holder.digest));
+                    continue;
+                }
+            };
             for layer in layers.iter().take(MAX_CANDIDATES) {
                 match self.legacy(stored, (holder, legacy), &bytes, layer, &root.digest, trust) {
                     Ok(signature) => return Ok(signature),

@@ -24,6 +24,7 @@ pub struct TrustEntry {
     /// By whom.
     pub signer: TrustedSigner,
     /// Whether an entry of a trusted log is demanded of a key too.
+    #[serde(rename = "transparency-log", serialize_with = "log")]
     pub log_required: bool,
     /// The first day on which they may have signed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +42,10 @@ pub enum TrustedSigner {
     #[serde(serialize_with = "fingerprint")]
     Key(PublicKey),
     Keyless(Keyless),
+}
+
+fn log<S: Serializer>(required: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *required { "required" } else { "none" })
 }
 
 fn fingerprint<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {

@@ -69,7 +69,11 @@ fn an_entry_says_for_which_images_a_key_signs() {
     project.run("verify oci:one --as app").exits(2).says(&["no repository"]);
     project.done("verify oci:one --key cosign.pub");
     project.run("verify oci:one --key other.pub").exits(1);
-    project.done("policy show").prints(&["trust.0.images", "reg.example/golden/{repo}"]);
+    let shown =
+        project.done("policy show").prints(&["trust.0.images", "reg.example/golden/{repo}"]);
+    let line = |key: &str| shown.stdout.lines().find(|line| line.starts_with(key)).expect(key);
+    assert!(line("trust.0.transparency-log").contains("\"none\""), "{}", shown.stdout);
+    assert!(line("trust.0.signer").ends_with("karat-policy.toml:5"), "{}", shown.stdout);
 }
 
 #[test]

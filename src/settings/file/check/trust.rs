@@ -23,7 +23,19 @@ impl Check<'_> {
             if number == MOST {
                 return self.fault(span, format!("more than {MOST} entries"), "write patterns");
             }
-            self.set(&format!("trust.{number}.images"), &value.images.span);
+            for (key, at) in [
+                ("images", Some(&value.images.span)),
+                ("statements", Some(&value.statements.span)),
+                ("signer", value.key.as_ref().map(|one| &one.span)),
+                ("signer", value.keyless.as_ref().map(|one| &one.span)),
+                ("transparency-log", value.transparency_log.as_ref().map(|one| &one.span)),
+                ("not-before", value.not_before.as_ref().map(|one| &one.span)),
+                ("not-after", value.not_after.as_ref().map(|one| &one.span)),
+            ] {
+                if let Some(at) = at {
+                    self.set(&format!("trust.{number}.{key}"), at);
+                }
+            }
             if let Some(entry) = self.trust_entry(value, &span) {
                 self.policy.trust.push(entry);
             }
