@@ -72,6 +72,7 @@ mod tests {
             findings,
             packages: Vec::new(),
             vulnerabilities: Vec::new(),
+            database: None,
             images,
         }
     }
