@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EVIDENCE: usize = 8;
 
 /// What was found in a bill.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Scan {
     /// The vulnerabilities, the worst first.
     pub found: Vec<Matched>,
@@ -28,6 +28,8 @@ pub struct Scan {
     pub looked_up: BTreeMap<String, usize>,
     /// How many components no advisories are for, by kind: nothing is known of these.
     pub unknown: BTreeMap<&'static str, usize>,
+    /// The documents of statements of which none suppresses anything here, in order.
+    pub unused: Vec<String>,
 }
 
 /// A vulnerability of a component.
@@ -83,7 +85,7 @@ pub fn scan(
     files: &dyn Fn(&Digest) -> Option<crate::store::Content>,
     statements: &[vex::Statement],
 ) -> Result<Scan, DatabaseError> {
-    let mut scan = Scan { found: Vec::new(), looked_up: BTreeMap::new(), unknown: BTreeMap::new() };
+    let mut scan = Scan::default();
     let holders = holders(bom);
     let mut hits: Vec<Hit<'_>> = Vec::new();
     for component in &bom.components {
@@ -121,9 +123,9 @@ pub fn scan(
     for hit in &hits {
         let mut matched = hit.matched(database, &holders)?;
         hit.judge(&mut matched, &holders, &functions);
-        vex::apply(&mut matched, statements);
         scan.found.push(matched);
     }
+    scan.unused = vex::apply(&mut scan.found, statements);
     scan.found.sort_by(|a, b| {
         let rank = |one: &Matched| (one.state != State::Open, one.notice.is_some());
         rank(a)
@@ -160,11 +162,24 @@ fn coordinates(component: &Component) -> Option<(String, String, String)> {
         Kind::RustStandardLibrary => of("crates.io", "std"),
         Kind::Package => {
             let purl = component.purl.as_deref()?;
-            let release =
-                purl.split(['?', '&']).find_map(|part| part.strip_prefix("distro=debian-"))?;
+            let release = |of: &str| {
+                let mut parts = purl.split(['?', '&']);
+                parts.find_map(|part| part.strip_prefix("distro=")?.strip_prefix(of))
+            };
             let source = component.source.as_ref()?;
             let version = source.version.clone().unwrap_or(version);
-            Some((format!("Debian:{release}"), source.name.clone(), version))
+            let ecosystem = if purl.starts_with("pkg:apk/wolfi/") {
+                "Wolfi".to_owned()
+            } else if purl.starts_with("pkg:apk/chainguard/") {
+                "Chainguard".to_owned()
+            } else if purl.starts_with("pkg:apk/alpine/") {
+                // Of `3.21.0` the branch, `v3.21`.
+                let mut numbers = release("alpine-")?.split('.');
+                format!("Alpine:v{}.{}", numbers.next()?, numbers.next()?)
+            } else {
+                format!("Debian:{}", release("debian-")?)
+            };
+            Some((ecosystem, source.name.clone(), version))
         }
         _ => None,
     }

@@ -120,6 +120,9 @@ pub struct Ecosystem {
     /// The packages of a Go module, and what of them is vulnerable.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub imports: Vec<Import>,
+    /// The tags of a Go module's repository that have it, where its versions cannot say it.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub custom_ranges: Vec<Range>,
     /// Debian's word for how bad it is.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub urgency: String,
@@ -173,6 +176,7 @@ impl Record {
         // A range over commits says nothing of versions.
         for affected in &mut record.affected {
             affected.ranges.retain(|range| range.kind != "GIT");
+            affected.ecosystem_specific.custom_ranges.retain(|range| range.kind != "GIT");
         }
         Ok(record)
     }

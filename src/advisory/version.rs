@@ -3,6 +3,8 @@
 //! Sources: OSV schema 1.7, "Evaluation"; Semantic Versioning 2.0.0, clause 11; Debian Policy,
 //! 5.6.12; "Go Modules Reference", "Versions".
 
+mod alpine;
+
 use super::osv::{Affected, Event, Range};
 use crate::base::debian;
 use semver::Version;
@@ -15,6 +17,8 @@ pub(super) enum Known {
     Semantic(Version),
     /// Versions of Debian's source packages.
     Debian(debian::Version),
+    /// Versions of apk packages.
+    Alpine(alpine::Version),
 }
 
 impl Known {
@@ -24,17 +28,40 @@ impl Known {
         match ecosystem.split(':').next()? {
             "Go" | "crates.io" => semantic(text).map(Self::Semantic),
             "Debian" => text.parse().ok().map(Self::Debian),
+            "Alpine" | "Wolfi" | "Chainguard" => text.parse().ok().map(Self::Alpine),
             _ => None,
+        }
+    }
+
+    /// Reads a version of the same ecosystem.
+    fn alike(&self, text: &str) -> Option<Self> {
+        match self {
+            Self::Semantic(_) => semantic(text).map(Self::Semantic),
+            Self::Debian(_) => text.parse().ok().map(Self::Debian),
+            Self::Alpine(_) => text.parse().ok().map(Self::Alpine),
         }
     }
 
     /// Compares with a version of the same ecosystem; none when that is no version.
     fn compare(&self, other: &str) -> Option<Ordering> {
-        match self {
+        self.alike(other).map(|other| self.order(&other))
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
             // Build metadata has no part in the order (clause 10).
-            Self::Semantic(own) => semantic(other).map(|other| own.cmp_precedence(&other)),
-            Self::Debian(own) => other.parse().ok().map(|other| own.cmp(&other)),
+            (Self::Semantic(own), Self::Semantic(other)) => own.cmp_precedence(other),
+            (Self::Debian(own), Self::Debian(other)) => own.cmp(other),
+            (Self::Alpine(own), Self::Alpine(other)) => own.cmp(other),
+            _ => Ordering::Equal,
         }
+    }
+
+    /// Says whether the Go command has made the version up of a commit, where no tag comes
+    /// before it: what it comes before and behind says nothing of tags then.
+    fn is_made_up(&self) -> bool {
+        let Self::Semantic(own) = self else { return false };
+        (own.major, own.minor, own.patch) == (0, 0, 0) && !own.pre.is_empty()
     }
 
     fn is(&self, other: &str) -> bool {
@@ -59,9 +86,26 @@ fn semantic(text: &str) -> Option<Version> {
 }
 
 /// Says whether a version is affected: it is listed, or lies in one of the ranges.
+///
+/// Where Go's module versions cannot say it, its records give the tags of the repository beside
+/// ("custom ranges"): what lies outside those is not affected.
 pub(super) fn is_affected(version: &Known, affected: &Affected) -> bool {
-    affected.versions.iter().any(|listed| version.is(listed))
+    let listed = affected.versions.iter().any(|listed| version.is(listed));
+    let of_tags = &affected.ecosystem_specific.custom_ranges;
+    listed
         || affected.ranges.iter().any(|range| lies_in(version, range))
+            && (!is_comparable(version, of_tags)
+                || of_tags.iter().any(|range| lies_in(version, range)))
+}
+
+/// Says whether ranges of tags say anything of a version: there are some, and a version that was
+/// made up of a commit is only held against others that were.
+fn is_comparable(version: &Known, ranges: &[Range]) -> bool {
+    let mut texts = ranges.iter().flat_map(|range| &range.events).flat_map(|event| {
+        [&event.introduced, &event.fixed, &event.last_affected, &event.limit].into_iter().flatten()
+    });
+    let made_up = |text: &String| version.alike(text).is_some_and(|other| other.is_made_up());
+    !ranges.is_empty() && (!version.is_made_up() || texts.all(|text| text == "0" || made_up(text)))
 }
 
 /// Walks the events of a range in their order. One whose version cannot be read begins a range
@@ -109,11 +153,7 @@ impl Place {
             (Self::First, Self::At(..)) => Ordering::Less,
             (Self::At(..), Self::First) => Ordering::Greater,
             (Self::At(a, kind_a), Self::At(b, kind_b)) => {
-                let order = match (a, b) {
-                    (Known::Semantic(a), Known::Semantic(b)) => a.cmp_precedence(b),
-                    (Known::Debian(a), Known::Debian(b)) => a.cmp(b),
-                    _ => Ordering::Equal,
-                };
+                let order = a.order(b);
                 // A range that ends where it begins is empty.
                 order.then(kind_a.cmp(kind_b))
             }
@@ -125,25 +165,20 @@ fn order(like: &Known, event: &Event) -> Place {
     let texts = [&event.introduced, &event.fixed, &event.last_affected];
     let found = texts.iter().zip(0_u8..).find_map(|(text, kind)| Some((text.as_deref()?, kind)));
     let Some((text, kind)) = found.filter(|(text, _)| *text != "0") else { return Place::First };
-    let known = match like {
-        Known::Semantic(_) => semantic(text).map(Known::Semantic),
-        Known::Debian(_) => text.parse().ok().map(Known::Debian),
-    };
+    let known = like.alike(text);
     known.map_or(Place::First, |known| Place::At(known, kind))
 }
 
 /// Returns the first version, in order, that is not affected any more and is newer; none when
 /// there is none.
 pub(super) fn fixed_in(version: &Known, affected: &Affected) -> Option<String> {
-    let events = affected.ranges.iter().flat_map(|range| &range.events);
+    let ranges = affected.ranges.iter().chain(&affected.ecosystem_specific.custom_ranges);
+    let events = ranges.flat_map(|range| &range.events);
     let newer = |text: &&String| version.compare(text) == Some(Ordering::Less);
     let mut fixes: Vec<&String> =
         events.filter_map(|event| event.fixed.as_ref()).filter(newer).collect();
     fixes.sort_by(|a, b| {
-        let place = |text: &str| match version {
-            Known::Semantic(_) => semantic(text).map(Known::Semantic),
-            Known::Debian(_) => text.parse().ok().map(Known::Debian),
-        };
+        let place = |text: &str| version.alike(text);
         match (place(a), place(b)) {
             (Some(a), Some(b)) => Place::At(a, 0).cmp_to(&Place::At(b, 0)),
             _ => a.cmp(b),
@@ -244,6 +279,42 @@ mod tests {
         assert!(!affected("Debian:12", "2.36-9+deb12u10", &debian));
         assert!(affected("Debian:12", "2.36-9+deb12u10~bpo1", &debian));
         assert!(!affected("Debian:12", "1:0.1", &debian));
+    }
+
+    #[test]
+    fn packages_of_alpine_go_by_their_own_order() {
+        let alpine = range(&[("introduced", "0"), ("fixed", "3.3.2-r5")]);
+        assert!(affected("Alpine:v3.21", "3.3.2-r4", &alpine));
+        assert!(affected("Alpine:v3.21", "3.3.2_rc1-r9", &alpine));
+        assert!(!affected("Alpine:v3.21", "3.3.2-r10", &alpine));
+        assert!(!affected("Wolfi", "3.3.2_p1-r0", &alpine));
+    }
+
+    #[test]
+    fn tags_of_a_repository_say_what_module_versions_cannot() {
+        let with = |events: &[(&str, &str)]| {
+            let mut of = range(&[("introduced", "0")]);
+            of.ecosystem_specific.custom_ranges = range(events).ranges;
+            of
+        };
+        let tags = with(&[("introduced", "13.0.0"), ("fixed", "13.4.13")]);
+        for (version, expected) in [
+            ("v13.1.0+incompatible", true),
+            ("v13.4.13+incompatible", false),
+            ("v12.0.0+incompatible", false),
+            ("v13.4.13-0.20231016150651-428517fef5b9", true),
+            ("v13.4.14-0.20231016150651-428517fef5b9", false),
+            // Made up of a commit: no tag says whether it has it.
+            ("v0.0.0-20231016150651-428517fef5b9", true),
+            ("v0.0.0-20991016150651-428517fef5b9", true),
+        ] {
+            assert_eq!(affected("Go", version, &tags), expected, "{version}");
+        }
+        let commits = with(&[("introduced", "0"), ("fixed", "0.0.0-20231016150651-428517fef5b9")]);
+        assert!(affected("Go", "v0.0.0-20231016150650-ffffffffffff", &commits));
+        assert!(!affected("Go", "v0.0.0-20231017000000-ffffffffffff", &commits));
+        let fixed = fixed_in(&Known::parse("Go", "v13.1.0").unwrap(), &tags);
+        assert_eq!(fixed.as_deref(), Some("13.4.13"));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 use super::matching::{Matched, Scan, State};
 use crate::bom::Subject;
+use crate::oci::purl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The longest document that is read, in bytes.
 pub const LONGEST: usize = 16 << 20;
@@ -125,26 +127,37 @@ pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Statement>, VexError> {
     document.statements.into_iter().enumerate().map(statement).collect()
 }
 
-/// Sets the state of a vulnerability by the last statement that is about it.
-pub(super) fn apply(matched: &mut Matched, statements: &[Statement]) {
-    let last = statements.iter().rev().find(|statement| {
-        let same = statement.ids.iter().any(|id| matched.ids.contains(id));
-        same && (statement.products.is_empty()
-            || statement.products.iter().any(|product| is_about(product, matched)))
-    });
-    if let Some(statement) = last.filter(|one| one.suppresses && matched.state == State::Open) {
-        let by = format!("{} says {}", statement.source, statement.says);
-        matched.state = State::Suppressed(by);
+/// Sets the state of vulnerabilities, of each by the last statement that is about it. Returns the
+/// documents of which no statement suppresses anything, each once, in order; those that want to
+/// suppress nothing are not among them.
+pub(super) fn apply(found: &mut [Matched], statements: &[Statement]) -> Vec<String> {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for matched in found {
+        let last = statements.iter().rev().find(|one| is_about(one, matched));
+        let Some(statement) = last.filter(|one| one.suppresses) else { continue };
+        // What its functions say already needs no statement, and one is no mistake.
+        used.insert(&statement.source);
+        if matched.state == State::Open {
+            let by = format!("{} says {}", statement.source, statement.says);
+            matched.state = State::Suppressed(by);
+        }
     }
+    let mut unused: Vec<String> = Vec::new();
+    for statement in statements.iter().filter(|one| one.suppresses) {
+        if !used.contains(&*statement.source) && !unused.contains(&statement.source) {
+            unused.push(statement.source.clone());
+        }
+    }
+    unused
 }
 
-/// Says whether a product is the component: the same package URL, with or without qualifiers;
-/// without a version every version.
-fn is_about(product: &str, matched: &Matched) -> bool {
-    let plain = |purl: &str| purl.split(['?', '#']).next().unwrap_or_default().to_owned();
-    let Some(own) = matched.purl.as_deref().map(plain) else { return false };
-    let product = plain(product);
-    product == own || own.rsplit_once('@').is_some_and(|(name, _)| product == name)
+/// Says whether a statement is about a vulnerability of a component: of a product without a
+/// version, of every version.
+fn is_about(statement: &Statement, matched: &Matched) -> bool {
+    let is_product =
+        |product: &String| matched.purl.as_deref().is_some_and(|own| purl::covers(product, own));
+    statement.ids.iter().any(|id| matched.ids.contains(id))
+        && (statement.products.is_empty() || statement.products.iter().any(is_product))
 }
 
 /// Writes what a scan has found as one document about the subject: what is open is `affected`,

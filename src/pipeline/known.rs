@@ -46,6 +46,10 @@ pub(super) fn known(
     let mut findings: Vec<Finding> = open.map(finding).collect();
     let newest = database.header().sources.iter().map(|source| source.newest.as_str()).max();
     findings.extend(stale(newest.unwrap_or_default(), terms));
+    findings.extend(scan.unused.iter().map(|document| {
+        let message = format!("no statement of `{document}` is about a vulnerability that is here");
+        Finding::new(&rules::VEX_UNUSED, message)
+    }));
     Ok(Known {
         findings,
         vulnerabilities: scan

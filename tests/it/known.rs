@@ -227,6 +227,13 @@ fn statements_of_the_project_count_and_those_of_the_image_do_not() {
     let listed = &report["vulnerabilities"][0];
     assert_eq!(listed["state"], "suppressed");
     assert!(listed["why"].as_str().expect("why").contains("base-files.json"));
+    assert!(!rules(&report).contains(&"vex-unused".to_owned()));
+    // Of a vulnerability that is not here any more.
+    project.write("vex/old.json", statement.to_string().replace("CVE-D-1", "CVE-D-0"));
+    let later = crate::known::report(&build(&project).exits(0));
+    assert!(
+        finding(&later, "vex-unused")["message"].as_str().expect("a text").contains("old.json")
+    );
     project.write("vex/bad.json", "{}");
     project
         .run("build one.karat.toml --db advisories.db")

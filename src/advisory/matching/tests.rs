@@ -84,6 +84,26 @@ fn debian_goes_by_the_source_package_and_its_version() {
 }
 
 #[test]
+fn alpine_goes_by_the_branch_and_the_origin() {
+    let apk = b"P:libcrypto3\nV:3.3.2-r4\nA:x86_64\no:openssl\n\n";
+    let entries = vec![
+        entry("etc/os-release", b"ID=alpine\nVERSION_ID=3.21.0\n"),
+        entry("lib/apk/db/installed", apk),
+    ];
+    let bom = bom::of(&image(vec![layer(Origin::Foreign, entries)]), &[]);
+    let records = [
+        advisory("ALPINE-CVE-2026-1", "Alpine:v3.21", "openssl", "3.3.2-r5"),
+        advisory("ALPINE-CVE-2026-2", "Alpine:v3.21", "openssl", "3.3.2-r4"),
+        advisory("ALPINE-CVE-2026-3", "Alpine:v3.20", "openssl", "9"),
+        advisory("ALPINE-CVE-2026-4", "Alpine:v3.21", "libcrypto3", "9"),
+    ];
+    let scan = scan(&bom, &database(&records), &|_| None, &[]).unwrap();
+    let ids: Vec<_> = scan.found.iter().map(|one| one.ids[0].as_str()).collect();
+    assert_eq!(ids, ["ALPINE-CVE-2026-1"]);
+    assert_eq!(scan.looked_up["Alpine:v3.21"], 1);
+}
+
+#[test]
 fn aliases_are_one_vulnerability_whichever_way_they_lead() {
     let of =
         |id: &str, further: Value| with(advisory(id, "Go", "golang.org/x/text", "0.3.7"), further);

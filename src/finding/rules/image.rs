@@ -1,6 +1,6 @@
 //! Rules about images as a whole, and about what could not be judged.
 
-use super::Severity::{Critical, High, Info, Medium};
+use super::Severity::{Critical, High, Info, Low, Medium};
 
 rules! {
     /// A file that could not be inspected.
@@ -85,6 +85,18 @@ rules! {
         remedy: "Import newer dumps with `karat db import`.",
         bad: "a database whose newest advisory is of last year",
         good: "a database of this week",
+        waivable: true,
+    }
+
+    /// A VEX document that no vulnerability needs.
+    VEX_UNUSED {
+        id: "vex-unused",
+        title: "a VEX document that no vulnerability needs",
+        severity: Low,
+        rationale: "It would hide the next vulnerability that happens to fit it.",
+        remedy: "Remove the document, or the statements in it that are over.",
+        bad: "a document about a package that was updated since",
+        good: "a document about a vulnerability of this image",
         waivable: true,
     }
 
