@@ -49,6 +49,7 @@ pub fn report(reference: &str, findings: Vec<Finding>) -> Report {
         findings,
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
+        database: None,
         images: Vec::new(),
     }
 }
