@@ -112,6 +112,9 @@ pub fn with_sidecars(image: &Image, packages: &[Package], sidecars: &[Sidecar]) 
 pub enum Detail {
     /// Lists, notes and databases: what names packages.
     Lists,
+    /// What advisories could be about: of programs without a list the crates too that their
+    /// panics name.
+    Software,
     /// Everything: further hashes, banners and notices, files that are in no package.
     All,
 }

@@ -97,7 +97,8 @@ pub(super) fn examine(path: &[u8], content: &Content, detail: Detail) -> Option<
     }
     examined.read_lists(content, &view);
     examined.read_notes(content, &view);
-    if detail == Detail::All {
+    let has_list = examined.executable.language.is_some();
+    if detail == Detail::All || detail == Detail::Software && !has_list {
         examined.read_traces(content, &view);
     }
     if examined.executable.language.is_none() {

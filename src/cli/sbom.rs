@@ -4,7 +4,7 @@ use super::args::{self, SbomFormat};
 use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
 use super::{network, settings};
-use karat::bom::{Subject, cyclonedx, licence, spdx3, spdx23};
+use karat::bom::{Detail, Subject, cyclonedx, licence, spdx3, spdx23};
 use karat::finding::escape;
 use karat::oci::{Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
@@ -35,9 +35,9 @@ pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
             let policy = settings::policy_here(&args.policy)?.policy;
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
             let name = repository.clone();
-            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch)?
+            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch, Detail::All)?
         }
-        _ => describe(&reference, platform.as_ref(), epoch)?,
+        _ => describe(&reference, platform.as_ref(), epoch, Detail::All)?,
     };
     let bytes = match described {
         Described::One(bom, mut subject, _) => {

@@ -5,6 +5,7 @@ use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::{network, settings, site};
 use karat::advisory::{Database, DatabaseError, vex};
+use karat::bom::Detail;
 use karat::finding::escape;
 use karat::oci::{Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
@@ -26,9 +27,9 @@ pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
         Reference::Registry { repository, .. } => {
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
             let name = repository.clone();
-            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch)?
+            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch, Detail::Software)?
         }
-        _ => describe(&reference, platform.as_ref(), epoch)?,
+        _ => describe(&reference, platform.as_ref(), epoch, Detail::Software)?,
     };
     let (bom, subject, files) = match described {
         Described::One(bom, subject, files) => (bom, subject, files),

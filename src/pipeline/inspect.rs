@@ -200,7 +200,7 @@ fn judged(
     let rules = Rules { platform: platform.clone(), ..Rules::default() };
     let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
     let inspected = inspect::image(image, &rules, ahead);
-    let bom = bom::describe(image, &[], bom::Detail::Lists);
+    let bom = bom::describe(image, &[], detail(terms));
     let known = known::known(&bom, &known::executables(image, &bom), terms)?;
     let mut one = judged_with(inspected, &diff_ids, known, reference, terms);
     one.subject.digest = Some(digest);
@@ -277,7 +277,7 @@ fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Repor
     };
     let layers = vec![layer];
     let image = Image { config: Config::default(), layers, annotations: BTreeMap::new() };
-    let bom = bom::describe(&image, &[], bom::Detail::Lists);
+    let bom = bom::describe(&image, &[], detail(terms));
     let known = asked(terms, || known::known(&bom, &known::executables(&image, &bom), terms))?;
     let Some(layer) = image.layers.first() else {
         return Err(InspectError::Empty(path.display().to_string()));
@@ -312,13 +312,18 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
         .map_err(|error| InspectError::File { path: shown.clone(), error })?;
     let content = Content::whole(Arc::new(spool));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let bom = bom::file(name.as_bytes(), &content, bom::Detail::Lists);
+    let bom = bom::file(name.as_bytes(), &content, detail(terms));
     let files = BTreeMap::from([(content.sha256(), content.clone())]);
     let known = asked(terms, || known::known(&bom, &files, terms))?;
     let mut report = judged_with(inspect::file(&name, &content), &[], known, reference, terms);
     report.subject.digest = Some(content.sha256());
     report.packages = super::packages(&bom);
     Ok(report)
+}
+
+/// How much of the bytes is read for the list of packages.
+fn detail(terms: &Terms<'_>) -> bom::Detail {
+    if terms.advisories().is_some() { bom::Detail::Software } else { bom::Detail::Lists }
 }
 
 /// Looks up what is no image only when somebody has given a database: a lone file or folder is

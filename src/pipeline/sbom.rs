@@ -4,7 +4,7 @@
 
 use super::inspect::{InspectError, LAYERS, MAX_FILE};
 use crate::archive::Limits;
-use crate::bom::{self, About, Bom, Subject};
+use crate::bom::{self, About, Bom, Detail, Subject};
 use crate::image::Image;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
@@ -47,7 +47,8 @@ impl From<StoredError> for SbomError {
     }
 }
 
-/// Describes what a reference names; of an index the platform that is asked for, or the index.
+/// Describes what a reference names, in this detail; of an index the platform that is asked for,
+/// or the index.
 ///
 /// # Errors
 /// When it cannot be found, or cannot be read in one way only.
@@ -55,12 +56,13 @@ pub fn describe(
     reference: &Reference,
     platform: Option<&Platform>,
     epoch: Epoch,
+    detail: Detail,
 ) -> Result<Described, SbomError> {
     match Stored::open(reference) {
-        Ok(Some(stored)) => image(reference, &stored, platform, epoch),
+        Ok(Some(stored)) => image(reference, &stored, platform, epoch, detail),
         // A tar that is no image is a file like any other.
         Ok(None) | Err(StoredError::NoLayout(_)) => match reference {
-            Reference::Path(path) => file(path, epoch),
+            Reference::Path(path) => file(path, epoch, detail),
             other => Err(InspectError::Unsupported(other.clone()).into()),
         },
         Err(error) => Err(error.into()),
@@ -72,6 +74,7 @@ fn image(
     stored: &Stored,
     platform: Option<&Platform>,
     epoch: Epoch,
+    detail: Detail,
 ) -> Result<Described, SbomError> {
     let (path, tag) = match reference {
         Reference::Layout { dir, tag } => (dir.as_path(), tag.as_deref()),
@@ -83,13 +86,13 @@ fn image(
         let room = SpoolRoom::of(LAYERS);
         let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;
         let subject = of_image(about(name, None, (digest, 0), epoch), &image);
-        return Ok(one(&image, subject));
+        return Ok(one(&image, subject, detail));
     }
-    opened(name, stored, stored.image(tag)?, platform, epoch)
+    opened(name, stored, stored.image(tag)?, platform, epoch, detail)
 }
 
-fn one(image: &Image, subject: Subject) -> Described {
-    let bom = bom::of(image, &[]);
+fn one(image: &Image, subject: Subject, detail: Detail) -> Described {
+    let bom = bom::describe(image, &[], detail);
     let files = super::known::executables(image, &bom);
     Described::One(Box::new(bom), subject, files)
 }
@@ -119,6 +122,7 @@ pub fn opened(
     root: &Descriptor,
     platform: Option<&Platform>,
     epoch: Epoch,
+    detail: Detail,
 ) -> Result<Described, SbomError> {
     let manifests = stored.manifests(root)?;
     let known = |one: &Descriptor| one.platform.as_ref().and_then(|one| one.known());
@@ -149,10 +153,10 @@ pub fn opened(
     let of = (chosen.digest, chosen.size);
     let mut subject = of_image(about(name, None, of, epoch), &image);
     subject.sha512 = bom::sha512(&stored.manifest_bytes(chosen)?.as_slice()).ok();
-    Ok(one(&image, subject))
+    Ok(one(&image, subject, detail))
 }
 
-fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
+fn file(path: &Path, epoch: Epoch, detail: Detail) -> Result<Described, SbomError> {
     let shown = path.display().to_string();
     let open = |error| InspectError::Open { path: shown.clone(), error };
     let found = path.metadata().map_err(open)?;
@@ -168,10 +172,12 @@ fn file(path: &Path, epoch: Epoch) -> Result<Described, SbomError> {
         .map_err(|error| InspectError::File { path: shown.clone(), error })?;
     let content = Content::whole(Arc::new(spool));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let bom = bom::file(name.as_bytes(), &content, bom::Detail::All);
+    let bom = bom::file(name.as_bytes(), &content, detail);
     let (digest, size) = (content.sha256(), found.len());
     let mut subject = Subject::new(name, digest, size, About::File, epoch);
-    subject.sha512 = bom::sha512(&content).ok();
+    if detail == Detail::All {
+        subject.sha512 = bom::sha512(&content).ok();
+    }
     let files = BTreeMap::from([(digest, content)]);
     Ok(Described::One(Box::new(bom), subject, files))
 }

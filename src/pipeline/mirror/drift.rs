@@ -3,6 +3,7 @@
 use super::{MirrorError, ends, lost, target};
 use crate::advisory::{DatabaseError, Matched, State as Affected};
 use crate::approval::{Approvals, Artifact};
+use crate::bom::Detail;
 use crate::finding::Severity;
 use crate::image::graph::Document;
 use crate::oci::document::{Index, MAX_MANIFESTS};
@@ -254,7 +255,8 @@ fn vulnerabilities(
     for platform in artifact.platforms.keys() {
         let name = artifact.target.clone();
         let (stored, root) = (&origin.stored, &origin.root);
-        let described = sbom::opened(name, stored, root, Some(platform), Epoch::default());
+        let (epoch, detail) = (Epoch::default(), Detail::Software);
+        let described = sbom::opened(name, stored, root, Some(platform), epoch, detail);
         let Described::One(bom, _, files) = described.map_err(ScanError::from)? else { continue };
         let found = scan::scan(&bom, &files, database, statements).map_err(ScanError::from)?;
         let is_above = |one: &&Matched| is_above(one, artifact.max_severity);
