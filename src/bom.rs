@@ -210,12 +210,12 @@ fn add_file(
         }
         // Other files of packages are described by these.
         None if matches!(owner, Owner::Package(_)) => {}
+        // What is no program names no package, and an image has half a million of these.
+        None if detail != Detail::All => {}
         None => {
             let mut file = component::of_file(Kind::File, path, content, detail);
-            if detail == Detail::All {
-                let banners = Banners::read(content).ok();
-                file.copyright = banners.and_then(|banners| traces::copyright(&banners));
-            }
+            let banners = Banners::read(content).ok();
+            file.copyright = banners.and_then(|banners| traces::copyright(&banners));
             unowned(&mut file);
             builder.add(file);
         }
