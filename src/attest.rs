@@ -49,10 +49,9 @@ pub fn statements<T>(
 }
 
 /// Makes the statements about one digest that say how it was judged: what the gate found, and
-/// that it has passed the policy. `image` is its name; `inputs` are the digests of the statements that were made of
-/// it. For images of which the known vulnerabilities were looked up; the summary tells the time.
+/// that it has passed the policy. For the rest as [`passed`].
 pub fn judgements<T>(
-    _cleared: &Cleared<T>,
+    cleared: &Cleared<T>,
     image: &str,
     policy: &Policy,
     report: &Report,
@@ -60,18 +59,34 @@ pub fn judgements<T>(
     inputs: &[Digest],
     now: Now,
 ) -> Vec<Statement> {
-    let (name, of_policy) = (policy.name.as_str(), policy.digest());
     let unnamed = BTreeMap::from([("digest", json!({ "sha256": digest.hex() }))]);
-    let found = summary::test_result(name, &of_policy, report);
+    let found = summary::test_result(&policy.name, &policy.digest(), report);
     let publish = policy.registry.as_ref().and_then(|registry| registry.publish.as_ref());
-    let place = publish.map(|publish| format!("{publish}/{image}")).unwrap_or_default();
-    let last = image.rsplit('/').next().unwrap_or(image);
-    let resource = purl::build("oci", "", last, &digest.to_string(), &[("repository_url", &place)]);
-    let passed = summary::verification(name, &of_policy, &resource, now, inputs);
+    let place = publish.map(|publish| format!("{publish}/{image}"));
     vec![
         statement(Requirement::TestResult.predicate_type(), &unnamed, &found),
-        statement(Requirement::Vsa.predicate_type(), &unnamed, &passed),
+        passed(cleared, (image, place.as_deref()), policy, digest, inputs, now),
     ]
+}
+
+/// Makes the statement that an image has passed a policy: a summary of the verification. `image`
+/// is its name, and where it is published, `HOST/REPO`; `inputs` are the digests of the
+/// statements about it that were made or verified. For images of which the known vulnerabilities
+/// were looked up; the summary tells the time.
+pub fn passed<T>(
+    _cleared: &Cleared<T>,
+    (name, place): (&str, Option<&str>),
+    policy: &Policy,
+    digest: &Digest,
+    inputs: &[Digest],
+    now: Now,
+) -> Statement {
+    let unnamed = BTreeMap::from([("digest", json!({ "sha256": digest.hex() }))]);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let place = [("repository_url", place.unwrap_or_default())];
+    let resource = purl::build("oci", "", last, &digest.to_string(), &place);
+    let predicate = summary::verification(&policy.name, &policy.digest(), &resource, now, inputs);
+    statement(Requirement::Vsa.predicate_type(), &unnamed, &predicate)
 }
 
 /// Makes a statement (in-toto attestation framework, Statement v1).

@@ -6,6 +6,7 @@ mod base;
 mod build;
 mod check;
 mod checkout;
+mod clearance;
 mod db;
 mod doctor;
 mod explain;

@@ -325,6 +325,11 @@ pub fn days(text: &str) -> Option<u32> {
 }
 
 impl Policy {
+    /// Returns what is revoked on a day.
+    pub fn revoked_on(&self, today: Date) -> impl Iterator<Item = &trust::Revocation> {
+        self.revoked.iter().filter(move |one| one.since <= today)
+    }
+
     /// Returns the built-in policy.
     pub fn golden() -> Self {
         let never = ["shell", "multicall", "package-manager", "secret-*", "user-root"];

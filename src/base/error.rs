@@ -101,6 +101,8 @@ pub enum BaseError {
     NoPlatform { name: String, reference: String, platform: Platform },
     #[error("the base `{name}` is not signed by {signer}: the image {digest}: {why}")]
     Unsigned { name: String, digest: Digest, signer: String, why: String },
+    #[error("the base `{name}`: {digest} is revoked: {reason}")]
+    Revoked { name: String, digest: Digest, reason: String },
     #[error("the key `{path}` of the base `{name}`: {error}")]
     Key { name: String, path: String, error: crate::signature::Error },
     #[error("the signatures of the base `{name}` cannot be verified: {error}")]
@@ -130,6 +132,7 @@ impl BaseError {
             | Self::Image { .. }
             | Self::NoPlatform { .. }
             | Self::Unsigned { .. }
+            | Self::Revoked { .. }
             | Self::Layer { .. } => true,
             Self::Assembly(error) => {
                 !matches!(error, AssemblyError::Idle(_) | AssemblyError::NoCertificates(_))

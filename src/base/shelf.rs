@@ -12,7 +12,8 @@ use super::supply::Supply;
 use super::upstream::Upstream;
 use super::{Base, Known, builtin, of_lock};
 use crate::image::Origin;
-use crate::oci::{Digest, Platform};
+use crate::oci::{DiffId, Digest, Platform};
+use crate::settings::trust::RevokedThing;
 use crate::signature::sigstore::{self, Identity, TrustedRoot};
 use crate::signature::{PublicKey, key};
 use crate::store::SpoolRoom;
@@ -219,6 +220,31 @@ impl<'a> Shelf<'a> {
         known
     }
 
+    /// Returns the name of the base that an image of a platform stands on: the one whose layers
+    /// the image's begin with, of several the one with the most. Bases whose locks cannot be
+    /// read are none.
+    ///
+    /// # Errors
+    /// When the folder of bases cannot be read.
+    pub fn under(
+        &self,
+        platform: &Platform,
+        diff_ids: &[DiffId],
+    ) -> Result<Option<String>, BaseError> {
+        let mut found: Option<(usize, String)> = None;
+        for name in self.names()? {
+            let Ok(lock) = self.lock(&name) else { continue };
+            let Some(locked) = lock.platform(platform) else { continue };
+            let own = locked.layers.len();
+            let is_under = own <= diff_ids.len()
+                && locked.layers.iter().map(|layer| &layer.diff_id).eq(&diff_ids[..own]);
+            if is_under && found.as_ref().map_or(0, |(most, _)| *most) < own {
+                found = Some((own, name));
+            }
+        }
+        Ok(found.map(|(_, name)| name))
+    }
+
     /// Makes sure that a local base with the name of a built-in one is that very base.
     fn refuse_shadow(&self, name: &str) -> Result<(), BaseError> {
         if !builtin::names().contains(&name) || !self.is_local(name) {
@@ -232,6 +258,29 @@ impl<'a> Shelf<'a> {
             && self.definition(name)?.digest() == builtin::definition()?.digest()
             && self.lock(name)? == builtin::lock()?;
         if is_same { Ok(()) } else { Err(shadow()) }
+    }
+
+    /// Makes sure that the policy has not revoked what a base is: its image, a layer, a package.
+    fn refuse_revoked(
+        &self,
+        name: &str,
+        lock: &Lock,
+        locked: &LockedPlatform,
+    ) -> Result<(), BaseError> {
+        let Some((policy, now)) = self.supply.and_then(|supply| supply.policy) else {
+            return Ok(());
+        };
+        let image = lock.image.as_ref().map(|image| image.digest);
+        let layers = locked.layers.iter().map(|layer| layer.digest);
+        let packages = locked.packages.iter().map(|package| package.sha256);
+        for digest in image.into_iter().chain([locked.digest]).chain(layers).chain(packages) {
+            let what = RevokedThing::Digest(digest);
+            if let Some(revoked) = policy.revoked_on(now.date()).find(|one| one.what == what) {
+                let (name, reason) = (name.to_owned(), revoked.reason.clone());
+                return Err(BaseError::Revoked { name, digest, reason });
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that a base can be built on for a platform, as far as its files say.
@@ -263,6 +312,7 @@ impl<'a> Shelf<'a> {
             return Ok(Base { name: name.to_owned(), ..scratch() });
         }
         let locked = of_platform(&definition, &lock, platform)?;
+        self.refuse_revoked(name, &lock, locked)?;
         if let Kind::Image(image) = &definition.kind {
             return self.upstream(&definition, image, |upstream| upstream.resolve(&lock, locked));
         }
@@ -366,12 +416,17 @@ impl<'a> Shelf<'a> {
                 sigstore::Signer::Identity(Identity::exact(identity, issuer))
             }
         };
-        let root = match self.supply.and_then(|supply| supply.trusted_root) {
-            Some(bytes) => TrustedRoot::parse(bytes),
+        let policy = self.supply.and_then(|supply| supply.policy);
+        let root = match policy.and_then(|(policy, _)| policy.sigstore.as_ref()) {
+            Some(sigstore) => TrustedRoot::parse(sigstore.trusted_root.bytes()),
             None => TrustedRoot::public_good(),
         };
         let root = root.map_err(|error| BaseError::TrustedRoot { name: name(), error })?;
-        Ok(Trust::in_one(signer, root))
+        let trust = Trust::in_one(signer, root);
+        Ok(match policy {
+            Some((policy, now)) => trust.under(policy, now),
+            None => trust,
+        })
     }
 
     /// Reads a key of the project.
@@ -394,18 +449,25 @@ impl<'a> Shelf<'a> {
     /// As [`locking::lock`]; for an image when it is not there, is not what its digest says,
     /// is not signed as it must be, or has a layer that cannot be read in one way only.
     pub fn relock(&self, definition: &Definition, now: Moment) -> Result<Locked, BaseError> {
-        if let Kind::Image(image) = &definition.kind {
-            let before = self.lock(&definition.name).ok();
-            return self.upstream(definition, image, |upstream| {
-                upstream.lock(before.as_ref(), now.date())
-            });
-        }
-        let supply = self.supply.ok_or_else(|| BaseError::Unreadable(definition.name.clone()))?;
-        let keyring = match definition.packages() {
-            Some(packages) => self.keyring(&packages.keyring)?,
-            None => return Err(unlocked(definition)),
+        let locked = match &definition.kind {
+            Kind::Image(image) => {
+                let before = self.lock(&definition.name).ok();
+                self.upstream(definition, image, |upstream| {
+                    upstream.lock(before.as_ref(), now.date())
+                })?
+            }
+            Kind::Packages(packages) => {
+                let keyring = self.keyring(&packages.keyring)?;
+                let supply =
+                    self.supply.ok_or_else(|| BaseError::Unreadable(definition.name.clone()))?;
+                locking::lock(definition, &keyring, supply, now, self.threads)?
+            }
+            Kind::Scratch => return Err(unlocked(definition)),
         };
-        locking::lock(definition, &keyring, supply, now, self.threads)
+        for platform in &locked.lock.platforms {
+            self.refuse_revoked(&definition.name, &locked.lock, platform)?;
+        }
+        Ok(locked)
     }
 
     /// Makes the layers of a locked base again from its packages, whatever is in the cache; for
@@ -422,6 +484,7 @@ impl<'a> Shelf<'a> {
         let (definition, lock) = self.locked(name)?;
         let supply = self.supply.ok_or_else(|| BaseError::Unreadable(name.to_owned()))?;
         let locked = of_platform(&definition, &lock, platform)?;
+        self.refuse_revoked(name, &lock, locked)?;
         if let Kind::Image(_) = definition.kind {
             let base = self.resolve(name, platform)?;
             base.read_layers(&SpoolRoom::default())?;

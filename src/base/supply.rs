@@ -7,7 +7,9 @@ use super::mirror::{MirrorError, Mirrors};
 use super::upstream::Connect;
 use crate::archive::Error;
 use crate::oci::Digest;
+use crate::settings::Policy;
 use crate::store::cache::{Cache, CacheError};
+use crate::time::Now;
 use std::io;
 
 /// The largest package of a base, in bytes.
@@ -22,9 +24,10 @@ pub struct Supply<'a> {
     pub mirrors: &'a Mirrors,
     /// Who connects to registries, for bases that are images; none where none is read.
     pub upstream: Option<&'a dyn Connect>,
-    /// The root of trust that signatures on images are judged by; none for that of the public
-    /// good instance of sigstore.
-    pub trusted_root: Option<&'a [u8]>,
+    /// The policy, and when it is asked: what it has revoked is no base, and signatures on images
+    /// are judged by its root of trust. Without one nothing is revoked, and they are judged by
+    /// that of the public good instance of sigstore.
+    pub policy: Option<(&'a Policy, Now)>,
 }
 
 impl Supply<'_> {

@@ -253,6 +253,10 @@ pub(super) struct Promote {
     /// A tag that leads to it where it is published, set last; may be repeated. Not `latest`.
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
+    /// Signs with this private key that it has passed the policy, the known vulnerabilities
+    /// looked up: a summary of the verification, published with it.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(super) signer: Signer,
     #[command(flatten)]
@@ -677,8 +681,9 @@ pub(super) struct BuildBase {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyBase {
-    /// The bases; by default all of the project.
-    #[arg(value_name = "NAME")]
+    /// The bases, or images of which to know whether they stand on one; by default all bases of
+    /// the project.
+    #[arg(value_name = "NAME|REF")]
     pub(super) names: Vec<String>,
     /// Opens no connection.
     #[arg(long)]

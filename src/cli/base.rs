@@ -1,5 +1,7 @@
 //! `karat base`.
 
+mod verify;
+
 use super::args::{self, BaseCommand};
 use super::build::threads;
 use super::failure::{CODE_DONE, CODE_REJECTED, CODE_USAGE, Failure};
@@ -10,7 +12,7 @@ use karat::base::definition::{Definition, Kind};
 use karat::base::lock::Lock;
 use karat::base::{BaseError, Shelf, difference};
 use karat::oci::{Digest, Platform};
-use karat::time::{Date, Moment, Now};
+use karat::time::{Moment, Now};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,14 +38,14 @@ pub(super) fn run(args: &args::BaseCommands, output: &Output) -> Result<u8, Fail
     // Only who locks looks upstream.
     let is_lock = matches!(args.command, BaseCommand::Lock(_));
     let sources = is_lock.then_some(&policy.mirror);
-    let stock = Stock::read(root, &policy, sources, offline)?;
-    let shelf = stock.shelf(root, &shown, count);
     let now = Now::new(std::time::SystemTime::now());
+    let stock = Stock::read(root, &policy, sources, offline, now)?;
+    let shelf = stock.shelf(root, &shown, count);
     match &args.command {
         BaseCommand::List => list(shelf, output),
         BaseCommand::Lock(args) => lock(args, shelf, now, output),
         BaseCommand::Build(args) => build(args, shelf, output),
-        BaseCommand::Verify(args) => verify(args, shelf, policy.bases.max_age, now, output),
+        BaseCommand::Verify(args) => verify::run(args, shelf, &policy, now, output),
     }
 }
 
@@ -295,83 +297,4 @@ fn write(
         }
     }
     Ok(())
-}
-
-fn verify(
-    args: &args::VerifyBase,
-    shelf: Shelf<'_>,
-    max_age: u32,
-    now: Now,
-    output: &Output,
-) -> Result<u8, Failure> {
-    let names = chosen(&args.names, shelf)?;
-    each(&names, output, "karat.base-verify/v1", |name| {
-        if name == "scratch" {
-            if !output.is_json() {
-                output.result("ok      scratch  has no layers");
-            }
-            return Ok((CODE_DONE, json!({ "name": name, "verdict": "accepted", "faults": [] })));
-        }
-        let (definition, lock) = shelf.locked(name).map_err(judged)?;
-        let mut faults = age(&definition, &lock, max_age, now.date());
-        let local = shelf.local()?.iter().any(|one| one == name);
-        let is_scratch = matches!(definition.kind, Kind::Scratch);
-        if local && !is_scratch && shelf.contents(name, &lock).is_none() {
-            let file = shelf.shown(name, ".contents.txt").display().to_string();
-            faults.push(format!(
-                "`{file}` is missing or is not the list that the lock was written with"
-            ));
-        }
-        let mut digests = BTreeMap::new();
-        for platform in &definition.platforms {
-            if lock.platform(platform).is_none() {
-                faults.push(format!("the lock has nothing for {platform}"));
-                continue;
-            }
-            let base = shelf.resolve(name, platform)?;
-            if let Some(digest) = base.digest {
-                digests.insert(platform.to_string(), digest.to_string());
-            }
-        }
-        let verdict = if faults.is_empty() { "accepted" } else { "rejected" };
-        if !output.is_json() {
-            for fault in &faults {
-                output.tell(&format!("{name}: {fault}"));
-            }
-            for (platform, digest) in &digests {
-                let what = if faults.is_empty() { "ok     " } else { "REFUSED" };
-                output.result(&format!("{what} {name}@{digest}  {platform}"));
-            }
-        }
-        let code = if faults.is_empty() { CODE_DONE } else { CODE_REJECTED };
-        Ok((
-            code,
-            json!({ "name": name, "verdict": verdict, "faults": faults, "digests": digests }),
-        ))
-    })
-}
-
-/// A lock that a hand has changed is what this command is there to reject.
-fn judged(error: BaseError) -> Failure {
-    let edited = matches!(error, BaseError::Lock(karat::base::lock::LockError::Edited(_)));
-    let failure = Failure::from(error);
-    if edited { Failure { code: CODE_REJECTED, ..failure } } else { failure }
-}
-
-/// Says what is wrong with the age of a base.
-fn age(definition: &Definition, lock: &Lock, max_age: u32, today: Date) -> Vec<String> {
-    let mut faults = Vec::new();
-    if let Some(until) = definition.maintained_until.filter(|until| *until < today) {
-        faults.push(format!("it was maintained until {until}"));
-    }
-    let most = definition.max_age.map_or(max_age, |own| own.min(max_age));
-    if let Some(locked) = lock.date() {
-        let days = today.days_since(locked);
-        if days > i64::from(most) {
-            faults.push(format!(
-                "it is that of {locked}, {days} days ago, and at most {most} are allowed"
-            ));
-        }
-    }
-    faults
 }

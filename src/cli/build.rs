@@ -83,7 +83,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 false => None,
             };
             let to_dist = [Destination::Dist(job.dist.clone())];
-            let stock = Stock::read(job.project.root(), &policy, None, args.offline)?;
+            let stock = Stock::read(job.project.root(), &policy, None, args.offline, now)?;
             let shown = site::from_here(job.project.root());
             let options = Options {
                 recipe: &job.recipe,

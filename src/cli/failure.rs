@@ -464,16 +464,27 @@ impl From<TransferError> for Failure {
     }
 }
 
+impl From<ClearanceError> for Failure {
+    fn from(error: ClearanceError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClearanceError::Stored(error) => error.into(),
+            ClearanceError::Inspect(error) => error.into(),
+            ClearanceError::Transfer(error) => error.into(),
+            ClearanceError::Sign(_) => Self::failed(message),
+            ClearanceError::NotTheirs(..) => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("a `[[trust]]` of the policy lets a key sign with `statements = [\"vsa\"]`"),
+        }
+    }
+}
+
 impl From<mirroring::MirrorError> for Failure {
     fn from(error: mirroring::MirrorError) -> Self {
         use mirroring::{MirrorError, ScanError};
         let message = error.to_string();
         match error {
             MirrorError::Transfer(error) => (*error).into(),
-            MirrorError::Clearance(error) => match *error {
-                ClearanceError::Stored(error) => error.into(),
-                ClearanceError::Inspect(error) => error.into(),
-            },
+            MirrorError::Clearance(error) => (*error).into(),
             MirrorError::Scan(error) => match *error {
                 ScanError::Sbom(error) => error.into(),
                 ScanError::Database(_) => Self::failed(message),

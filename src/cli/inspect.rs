@@ -102,7 +102,7 @@ fn remote(
     output: &Output,
 ) -> Result<Report, Failure> {
     let origin = network::origin(reference, terms.policy(), args.offline, false, output)?;
-    Ok(pipeline::inspect::opened(reference, &origin.stored, &origin.root, terms)?)
+    Ok(pipeline::inspect::opened(reference, &origin.stored, &origin.root, terms)?.report)
 }
 
 fn print(report: &Report, output: &Output) {

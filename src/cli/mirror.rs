@@ -1,6 +1,7 @@
 //! `karat mirror`.
 
 use super::args::{self, mirror};
+use super::clearance::{Seal, rejected};
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, Failure};
 use super::output::{Output, bytes};
 use super::{network, scan, settings};
@@ -9,7 +10,6 @@ use karat::finding::{Severity, escape};
 use karat::http::Access;
 use karat::oci::layout::write_whole;
 use karat::oci::{Digest, Reference};
-use karat::pipeline::clearance::Clearance;
 use karat::pipeline::mirror::{self as mirroring, Candidate, Drift, Outcome, Stray};
 use karat::policy::{Occasion, Terms};
 use karat::registry::Registries;
@@ -164,7 +164,7 @@ fn approve(args: &mirror::Approve, output: &Output) -> Result<u8, Failure> {
         output.tell(&format!("the tag `{tag}` leads to {} now", found.digest));
     }
     if !found.clearance.accepted() {
-        rejected(&source, &found.clearance, &trust, output);
+        rejected(&source, &found.clearance, Some(&trust), output);
         output.tell("nothing was approved");
         if output.is_json() {
             output.json(&json!(found.clearance.report));
@@ -266,33 +266,6 @@ fn signer_of(
     Ok(approval::Signer::Identity { issuer, identity })
 }
 
-/// Says why something was rejected.
-fn rejected(source: &Reference, clearance: &Clearance, trust: &Trust, output: &Output) {
-    let report = &clearance.report;
-    let tell = |text: String| output.tell(&text);
-    tell(format!("rejected  {source}: {}", report.counts()));
-    for line in report.findings_text(Severity::Low).lines() {
-        tell(line.to_owned());
-    }
-    let Some(verification) = &clearance.verification else { return };
-    for damage in &verification.damage {
-        tell(format!("differs   {}", escape::terminal(damage)));
-    }
-    if verification.accepted_as_whole() {
-        return;
-    }
-    for subject in &verification.subjects {
-        for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {
-            tell(format!("missing   {requirement} of {}, by {}", subject.digest, trust));
-        }
-        for candidate in &subject.candidates {
-            if let Some(why) = &candidate.refused {
-                tell(format!("refused   {}: {}", candidate.digest, escape::terminal(why)));
-            }
-        }
-    }
-}
-
 fn of_artifact(artifact: &Artifact) -> Value {
     let platforms: serde_json::Map<_, _> =
         artifact.platforms.iter().map(|(name, one)| (name.to_string(), json!(one))).collect();
@@ -348,9 +321,12 @@ impl Ground {
 }
 
 fn copy(args: &mirror::Run, output: &Output) -> Result<u8, Failure> {
+    let sign = args.sign.as_deref();
+    let args = &args.ground;
     let ground = Ground::read(&args.policy, &args.advisories)?;
     let approvals = ground.demanded()?;
     let entries = ground.entries(&approvals, args.trusted_root.as_deref())?;
+    let seal = Seal::read(sign, ground.advisories.is_some())?;
     let ends = entries.iter().map(|one| (&one.source, Some(&one.target)));
     let registries = ground.registries(ends, Access::WRITE)?;
     output.tell(&format!("policy {} {}", ground.policy.name, ground.policy.digest()));
@@ -360,8 +336,12 @@ fn copy(args: &mirror::Run, output: &Output) -> Result<u8, Failure> {
         let Entry { artifact, trust, .. } = entry;
         let names = names_at(&artifact.target);
         let terms = ground.terms(&names)?;
-        let today = ground.now.date();
-        let done = mirroring::run(&registries, artifact, trust, &ground.policy, &terms, today);
+        let (policy, place, now) = (&ground.policy, &artifact.target, ground.now);
+        let own = seal.as_ref().map(|seal| seal.trust(policy, place, now)).transpose()?;
+        let voucher = seal.as_ref().zip(own.as_ref());
+        let voucher = voucher.map(|(seal, own)| seal.voucher(own, policy, place, now));
+        let (by, today) = (voucher.as_ref(), now.date());
+        let done = mirroring::run(&registries, artifact, trust, policy, &terms, by, today);
         let mut document = of_artifact(artifact);
         let (word, detail) = match &done {
             Ok(Outcome::InSync) => ("in-sync", String::new()),
@@ -381,7 +361,7 @@ fn copy(args: &mirror::Run, output: &Output) -> Result<u8, Failure> {
             }
             Ok(Outcome::Rejected(clearance)) => {
                 sum.rejected = true;
-                rejected(&entry.source, clearance, trust, output);
+                rejected(&entry.source, clearance, Some(trust), output);
                 document["report"] = json!(clearance.report);
                 document["verification"] = json!(clearance.verification);
                 ("rejected", "nothing was copied".to_owned())
@@ -448,11 +428,11 @@ fn line(word: &str, artifact: &Artifact, detail: &str, output: &Output) {
     }
 }
 
-fn check(args: &mirror::Check, output: &Output) -> Result<u8, Failure> {
-    let ground = Ground::read(&args.run.policy, &args.run.advisories)?;
+fn check(args: &mirror::Ground, output: &Output) -> Result<u8, Failure> {
+    let ground = Ground::read(&args.policy, &args.advisories)?;
     let approvals = ground.demanded()?;
     let advised = ground.advisories.as_ref().map(scan::Advisories::advised);
-    let entries = ground.entries(&approvals, args.run.trusted_root.as_deref())?;
+    let entries = ground.entries(&approvals, args.trusted_root.as_deref())?;
     let ends = entries.iter().map(|one| (&one.source, Some(&one.target)));
     let registries = ground.registries(ends, Access::READ)?;
     output.tell(&format!("policy {} {}", ground.policy.name, ground.policy.digest()));

@@ -44,7 +44,8 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         }
         _ => verify::local(&reference)?,
     };
-    let stock = Stock::read(project.root(), &policy, None, args.offline)?;
+    let now = Now::new(SystemTime::now());
+    let stock = Stock::read(project.root(), &policy, None, args.offline, now)?;
     let shown = site::from_here(project.root());
     let options = Options {
         stored: &stored,
@@ -58,7 +59,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         advised: advisories.as_ref().map(scan::Advisories::advised),
         occasion: Occasion::Local,
         epoch,
-        now: Now::new(SystemTime::now()),
+        now,
         key: &key,
         destinations: &destinations,
     };

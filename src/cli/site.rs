@@ -14,6 +14,7 @@ use karat::registry::Registries;
 use karat::settings;
 use karat::site::{self, Site};
 use karat::store::cache::Cache;
+use karat::time::Now;
 use std::env;
 use std::fs;
 use std::io::{self, Read as _};
@@ -30,7 +31,8 @@ pub(super) struct Stock {
     cache: Cache,
     mirrors: Mirrors,
     upstream: Upstream,
-    trusted_root: Option<settings::TrustedRootFile>,
+    policy: settings::Policy,
+    now: Now,
 }
 
 /// Connects to the registries that bases are read from, when one is.
@@ -76,6 +78,7 @@ impl Stock {
         policy: &settings::Policy,
         sources: Option<&settings::Mirror>,
         offline: bool,
+        now: Now,
     ) -> Result<Self, Failure> {
         let site = site_file(root)?;
         let client = network::client(HostPolicy::new(), offline, std::iter::empty())?;
@@ -117,8 +120,8 @@ impl Stock {
             sources: sources.cloned().unwrap_or_default(),
             offline,
         };
-        let trusted_root = policy.sigstore.as_ref().map(|sigstore| sigstore.trusted_root.clone());
-        Ok(Self { cache: Cache::new(cache_folder()), mirrors, upstream, trusted_root })
+        let (cache, policy) = (Cache::new(cache_folder()), policy.clone());
+        Ok(Self { cache, mirrors, upstream, policy, now })
     }
 
     /// Returns the bases of a project. `shown` is its root as a user would write it.
@@ -129,8 +132,8 @@ impl Stock {
         threads: NonZeroUsize,
     ) -> Shelf<'a> {
         let upstream: Option<&dyn Connect> = Some(&self.upstream);
-        let trusted_root = self.trusted_root.as_ref().map(settings::TrustedRootFile::bytes);
-        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors, upstream, trusted_root };
+        let policy = Some((&self.policy, self.now));
+        let supply = Supply { cache: &self.cache, mirrors: &self.mirrors, upstream, policy };
         Shelf::new(root, shown, supply, threads)
     }
 }

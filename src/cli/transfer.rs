@@ -1,24 +1,23 @@
 //! `karat pull`, `karat push`, `karat copy` and `karat promote`.
 
 use super::args;
+use super::clearance::{self, Seal};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::network;
 use super::output::{Output, bytes};
 use super::scan;
 use super::settings;
-use karat::finding::report::Verdict;
-use karat::finding::{Severity, escape};
+use karat::finding::escape;
 use karat::oci::Reference;
 use karat::oci::reference::is_tag;
+use karat::pipeline::clearance::{Demand, clear, is_vouched_for};
 use karat::pipeline::transfer::{self, Origin};
-use karat::pipeline::{self};
 use karat::policy::{Occasion, Terms};
 use karat::publish::Destination;
 use karat::publish::registry::Receipt;
 use karat::registry::Registries;
 use karat::settings::{Policy, Standing, names_at};
 use karat::signature::PublicKey;
-use karat::signature::sigstore::Signer;
 use karat::time::Now;
 use karat::verify::{self, Trust};
 use serde_json::json;
@@ -31,6 +30,8 @@ struct Asked<'a> {
     destination: Reference,
     signer: Option<&'a args::Signer>,
     advisories: Option<&'a args::Advisories>,
+    /// The key that signs that the image has passed.
+    sign: Option<&'a Path>,
     offline: bool,
     policy: Policy,
     /// Tags beside that of the destination.
@@ -46,8 +47,8 @@ pub(super) fn pull(args: &args::Pull, output: &Output) -> Result<u8, Failure> {
     }
     let policy = settings::policy_here(&args.policy)?.policy;
     let offline = args.offline;
-    let (signer, advisories) = (None, None);
-    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
+    let (signer, advisories, sign, tags) = (None, None, None, &[][..]);
+    run(&Asked { source, destination, signer, advisories, sign, offline, policy, tags }, output)
 }
 
 pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
@@ -59,16 +60,16 @@ pub(super) fn push(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let destination = remote(&args.destination)?;
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    let advisories = Some(&args.advisories);
-    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
+    let (advisories, sign, tags) = (Some(&args.advisories), None, &[][..]);
+    run(&Asked { source, destination, signer, advisories, sign, offline, policy, tags }, output)
 }
 
 pub(super) fn copy(args: &args::Push, output: &Output) -> Result<u8, Failure> {
     let (source, destination) = (reference(&args.source)?, reference(&args.destination)?);
     let policy = settings::policy_here(&args.policy)?.policy;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    let advisories = Some(&args.advisories);
-    run(&Asked { source, destination, signer, advisories, offline, policy, tags: &[] }, output)
+    let (advisories, sign, tags) = (Some(&args.advisories), None, &[][..]);
+    run(&Asked { source, destination, signer, advisories, sign, offline, policy, tags }, output)
 }
 
 /// Brings an image from where the policy lets images wait to where it publishes them.
@@ -84,10 +85,7 @@ pub(super) fn promote(args: &args::Promote, output: &Output) -> Result<u8, Failu
         )
         .hint("`[registry]` with `staging = \"HOST/REPO\"` and `publish = \"HOST/REPO\"`"));
     };
-    let place = match &source {
-        Reference::Registry { host, repository, .. } => format!("{host}/{repository}"),
-        other => other.to_string(),
-    };
+    let place = place(&source);
     let name = place.strip_prefix(staging).filter(|rest| rest.starts_with('/'));
     let Some(name) = name else {
         return Err(Failure::usage(format!("`{place}` does not lie below `{staging}`"))
@@ -95,11 +93,16 @@ pub(super) fn promote(args: &args::Promote, output: &Output) -> Result<u8, Failu
     };
     let destination = reference(&format!("docker://{publish}{name}"))?;
     let (signer, offline) = (Some(&args.signer), args.offline);
-    let advisories = Some(&args.advisories);
-    run(
-        &Asked { source, destination, signer, advisories, offline, policy, tags: &args.tags },
-        output,
-    )
+    let (advisories, sign, tags) = (Some(&args.advisories), args.sign.as_deref(), &args.tags[..]);
+    run(&Asked { source, destination, signer, advisories, sign, offline, policy, tags }, output)
+}
+
+/// Returns the repository of a reference, `HOST/REPO`.
+fn place(reference: &Reference) -> String {
+    match reference {
+        Reference::Registry { host, repository, .. } => format!("{host}/{repository}"),
+        other => other.to_string(),
+    }
 }
 
 /// Makes sure that tags say something.
@@ -145,12 +148,12 @@ fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
     )?;
     let registries = network::registries(hosts, asked.offline, &[source, destination])?;
     let require_digest = of_policy.is_some_and(|one| one.require_digest);
-    let origin = transfer::open(&registries, source, require_digest, true)?;
+    let mut origin = transfer::open(&registries, source, require_digest, true)?;
     if let Some(tag) = &origin.by_tag {
         output.tell(&format!("the tag `{tag}` leads to {} now", origin.root.digest));
     }
     if to_registry {
-        return publish(asked, &registries, &origin, standing, output);
+        return publish(asked, &registries, &mut origin, standing, output);
     }
     let name = match source {
         Reference::Registry { repository, .. } => repository.clone(),
@@ -185,7 +188,7 @@ fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
 fn publish(
     asked: &Asked<'_>,
     registries: &Registries,
-    origin: &Origin,
+    origin: &mut Origin,
     standing: Option<Standing>,
     output: &Output,
 ) -> Result<u8, Failure> {
@@ -200,7 +203,9 @@ fn publish(
             asked.destination
         )));
     }
-    if standing == Some(Standing::Trusted) && !is_cleared(asked, origin, &place, output)? {
+    if standing == Some(Standing::Trusted)
+        && !is_cleared(asked, registries, origin, &place, output)?
+    {
         return Ok(CODE_REJECTED);
     }
     let immutable = asked.policy.registry.as_ref().is_some_and(|one| one.immutable_tags);
@@ -275,15 +280,8 @@ impl Publication {
         key: &PublicKey,
         output: &Output,
     ) -> Result<String, Failure> {
-        let root = settings::trusted_root(None, policy)?;
         let now = Now::new(SystemTime::now());
-        let trust = match (policy.trust.is_empty(), &self.place) {
-            (false, Reference::Registry { host, repository, .. }) => {
-                let place = format!("{host}/{repository}");
-                Trust::of_policy(policy, &place, root, now).map_err(Failure::usage)?
-            }
-            _ => Trust::in_one(Signer::Key(key.clone()), root).under(policy, now),
-        };
+        let trust = clearance::of_key(key, policy, &place(&self.place), now)?;
         let source = match built {
             Destination::Dist(path) => {
                 Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }
@@ -315,85 +313,72 @@ impl Publication {
     }
 }
 
-/// Judges an image for a place in the trust root: by the gate, and by what must be signed.
-fn is_cleared(
-    asked: &Asked<'_>,
-    origin: &Origin,
-    place: &str,
-    output: &Output,
-) -> Result<bool, Failure> {
+/// Returns what must be signed of an image for a place in the trust root, and by whom; none where
+/// nothing has to be.
+fn demanded(asked: &Asked<'_>, place: &str) -> Result<Option<Trust>, Failure> {
     let policy = &asked.policy;
-    let trust = match asked.signer {
-        // What enters is judged by the policy, and nothing on the command line replaces it.
-        Some(signer) if signer.is_named() && !policy.trust.is_empty() => {
-            return Err(Failure::usage(format!(
-                "the policy says who may sign what enters `{place}`"
-            ))
+    let named = asked.signer.filter(|signer| signer.is_named());
+    // What enters is judged by the policy, and nothing on the command line replaces it.
+    if named.is_some() && !policy.trust.is_empty() {
+        return Err(Failure::usage(format!("the policy says who may sign what enters `{place}`"))
             .hint("leave `--key` and `--identity` out"));
+    }
+    match asked.signer {
+        Some(signer) if named.is_some() || !policy.trust.is_empty() => {
+            super::verify::trust(signer, policy, Some(place)).map(Some)
         }
-        Some(signer) if !policy.trust.is_empty() => {
-            Some(super::verify::trust(signer, policy, Some(place))?)
-        }
-        Some(signer) if signer.is_named() => {
-            Some(super::verify::trust(signer, policy, Some(place))?)
-        }
-        _ if policy.gate.require.is_empty() => None,
+        _ if policy.gate.require.is_empty() => Ok(None),
         _ => {
             let required: Vec<_> =
                 policy.gate.require.iter().map(|one| format!("`{one}`")).collect();
             let required = required.join(", ");
-            return Err(Failure::usage(format!(
+            Err(Failure::usage(format!(
                 "`{place}` takes only what is signed ({required}), and nothing says by whom"
             ))
-            .hint("name the public key, `--key cosign.pub`, or `--identity` with `--issuer`"));
+            .hint("name the public key, `--key cosign.pub`, or `--identity` with `--issuer`"))
         }
-    };
+    }
+}
+
+/// Judges an image for a place in the trust root, by the gate and by what must be signed, and
+/// where somebody vouches for it, puts that beside it.
+fn is_cleared(
+    asked: &Asked<'_>,
+    registries: &Registries,
+    origin: &mut Origin,
+    place: &str,
+    output: &Output,
+) -> Result<bool, Failure> {
+    let policy = &asked.policy;
+    let trust = demanded(asked, place)?;
     let root = settings::project(Path::new("."))?.root().to_owned();
     let waivers = settings::waivers(&root)?;
     let advisories = match asked.advisories {
         Some(args) => scan::advisories(args, policy, &root)?,
         None => None,
     };
+    let seal = Seal::read(asked.sign, advisories.is_some())?;
     let names = names_at(place);
     let now = Now::new(SystemTime::now());
     let terms = Terms::new(policy, &waivers, &names, Occasion::Release, now)?
         .advised(advisories.as_ref().map(scan::Advisories::advised));
-    let report = pipeline::inspect::opened(&asked.source, &origin.stored, &origin.root, &terms)?;
-    let mut cleared = report.verdict == Verdict::Accepted;
+    let require = clearance::before(&policy.gate.require, seal.as_ref());
+    let demand = trust.as_ref().map(|trust| Demand { trust, require: &require, of_each: true });
+    let found = clear(&asked.source, origin, demand, &terms)?;
     output.tell(&format!("policy {} {}", policy.name, policy.digest()));
-    if !cleared {
-        output.tell(&format!(
-            "rejected  {}  {}: {}",
-            asked.source,
-            origin.root.digest,
-            report.counts()
-        ));
-        for line in report.findings_text(Severity::Low).lines() {
-            output.tell(line);
-        }
-    }
-    if let Some(trust) = trust {
-        let verification =
-            verify::stored(&origin.stored, &origin.root, &trust, &policy.gate.require)?;
-        for damage in &verification.damage {
-            output.tell(&format!("differs   {damage}"));
-        }
-        for revoked in &verification.revoked {
-            output.tell(&format!("revoked   {revoked}"));
-        }
-        for subject in &verification.subjects {
-            for (requirement, _) in subject.met.iter().filter(|(_, met)| !**met) {
-                output
-                    .tell(&format!("missing   {requirement} of {}, by {}", subject.digest, trust));
-            }
-        }
-        cleared &= verification.accepted();
-    }
-    if !cleared {
+    if !found.accepted() {
+        clearance::rejected(&asked.source, &found, trust.as_ref(), output);
         if output.is_json() {
-            output.json(&json!(report));
+            output.json(&json!(found.report));
         }
         output.tell(&format!("nothing was written to {place}"));
+        return Ok(false);
     }
-    Ok(cleared)
+    if let Some(seal) = &seal {
+        let own = seal.trust(policy, place, now)?;
+        if !is_vouched_for(registries, &asked.destination, origin, &own)? {
+            found.vouch(origin, &seal.voucher(&own, policy, place, now))?;
+        }
+    }
+    Ok(true)
 }

@@ -31,6 +31,8 @@ pub struct Stored {
     pub index: Index,
     /// The images that `docker load` finds in an archive.
     pub saved: Vec<SavedImage>,
+    /// Documents that are not there yet, by their digests.
+    beside: BTreeMap<Digest, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -159,7 +161,12 @@ impl Stored {
             Err(error) => return Err(error.into()),
         };
         let index = Index::parse(&at_most(file, MAX_MANIFEST)?, MAX_INDEX)?;
-        Ok(Self { place: Place::Folder(folder.to_owned()), index, saved: Vec::new() })
+        Ok(Self {
+            place: Place::Folder(folder.to_owned()),
+            index,
+            saved: Vec::new(),
+            beside: BTreeMap::new(),
+        })
     }
 
     /// Opens a layout in one tar, or what `docker save` and `podman save` write.
@@ -222,12 +229,19 @@ impl Stored {
             None => Vec::new(),
         };
         let index = index.unwrap_or_else(|| Index::new(Vec::new()));
-        Ok(Self { place: Place::Archive { file, members }, index, saved })
+        Ok(Self { place: Place::Archive { file, members }, index, saved, beside: BTreeMap::new() })
     }
 
     /// Takes a place of blobs as a layout with this index.
     pub fn remote(index: Index, blobs: Box<dyn Blobs>) -> Self {
-        Self { place: Place::Remote(blobs), index, saved: Vec::new() }
+        Self { place: Place::Remote(blobs), index, saved: Vec::new(), beside: BTreeMap::new() }
+    }
+
+    /// Puts something beside what is stored, so that it is read and written elsewhere as if it
+    /// were there: an entry of the index, and the bytes of all that it names.
+    pub fn add(&mut self, entry: Descriptor, blobs: impl IntoIterator<Item = Vec<u8>>) {
+        self.index.manifests.push(entry);
+        self.beside.extend(blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)));
     }
 
     /// Opens what a reference names: `oci:`, `archive:`, or a path that is one of them.
@@ -310,6 +324,10 @@ impl Stored {
         descriptor: &Descriptor,
     ) -> Result<VerifiedReader<Box<dyn Read + Send + '_>>, StoredError> {
         let digest = &descriptor.digest;
+        if let Some(bytes) = self.beside.get(digest) {
+            let reader: Box<dyn Read + Send> = Box::new(&bytes[..]);
+            return Ok(VerifiedReader::new(reader, *digest.bytes(), descriptor.size));
+        }
         let reader: Box<dyn Read + Send> = match &self.place {
             Place::Folder(root) => match open_regular(&blob_path(root, digest)) {
                 Ok(file) => Box::new(file),

@@ -1,16 +1,34 @@
-//! May an image that somebody else has made enter a place that others trust?
+//! May an image that is made already enter a place that others trust?
 //!
 //! Takes an image where it is, gives what the gate says of it and what is signed of it. The
-//! layers are read once, by the gate, each against its digest.
+//! layers are read once, by the gate, each against its digest. What may enter can be given a
+//! signed summary that says so.
 
 use super::inspect::{self, InspectError};
-use super::transfer::Origin;
-use crate::finding::report::{Report, Verdict};
+use super::transfer::{self, Origin, TransferError};
+use crate::attest;
+use crate::finding::report::Report;
 use crate::image::stored::StoredError;
-use crate::oci::Reference;
-use crate::policy::Terms;
-use crate::settings::Requirement;
+use crate::oci::{Descriptor, Digest, Reference};
+use crate::policy::{Cleared, Terms};
+use crate::registry::{Purpose, Registries};
+use crate::settings::{Policy, Requirement};
+use crate::sign;
+use crate::signature::{self, PrivateKey};
+use crate::time::{Epoch, Now};
 use crate::verify::{self, Trust, Verification};
+
+/// What must be signed of an image, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand<'a> {
+    /// By whom.
+    pub trust: &'a Trust,
+    /// What.
+    pub require: &'a [Requirement],
+    /// Whether each platform must have everything, as karat signs, or the image as a whole, as
+    /// many makers do.
+    pub of_each: bool,
+}
 
 /// What was found of an image that is to enter a place.
 #[derive(Debug)]
@@ -19,6 +37,26 @@ pub struct Clearance {
     pub report: Report,
     /// What is signed; none where nothing has to be.
     pub verification: Option<Verification>,
+    /// The proof that it has passed the gate.
+    cleared: Option<Cleared<()>>,
+    of_each: bool,
+}
+
+/// Who says that an image has passed, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Voucher<'a> {
+    /// The key that signs.
+    pub key: &'a PrivateKey,
+    /// Whose summaries count where the image goes.
+    pub trust: &'a Trust,
+    /// The policy that it has passed.
+    pub policy: &'a Policy,
+    /// Where the image goes, `HOST/REPO`.
+    pub place: &'a str,
+    /// The time that is written.
+    pub epoch: Epoch,
+    /// The time of the verification.
+    pub now: Now,
 }
 
 /// Why there is no answer.
@@ -29,13 +67,64 @@ pub enum ClearanceError {
     Stored(#[from] StoredError),
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error("failed to sign: {0}")]
+    Sign(#[from] signature::Error),
+    #[error("the summary of {0} would not count where it goes: {1} must have signed it")]
+    NotTheirs(Digest, String),
 }
 
 impl Clearance {
     /// Says whether the image may enter.
     pub fn accepted(&self) -> bool {
-        self.report.verdict == Verdict::Accepted
-            && self.verification.as_ref().is_none_or(Verification::accepted_as_whole)
+        self.cleared.is_some() && self.is_signed()
+    }
+
+    /// Says whether everything is signed that must be.
+    pub fn is_signed(&self) -> bool {
+        self.verification.as_ref().is_none_or(|verification| match self.of_each {
+            true => verification.accepted(),
+            false => verification.accepted_as_whole(),
+        })
+    }
+
+    /// Puts beside an image what says that it and each of its platforms has passed, signed, and
+    /// verifies it as others will. Nothing, unless the image was accepted. The caller has made
+    /// sure that the known vulnerabilities were looked up.
+    ///
+    /// # Errors
+    /// When it cannot be signed, or would not count where the image goes.
+    pub fn vouch(&self, origin: &mut Origin, by: &Voucher<'_>) -> Result<usize, ClearanceError> {
+        let Some(cleared) = self.cleared.as_ref().filter(|_| self.accepted()) else {
+            return Ok(0);
+        };
+        let mut subjects = vec![origin.root.bare()];
+        if origin.root.media_type.is_index() {
+            subjects.extend(origin.stored.manifests(&origin.root)?.iter().map(Descriptor::bare));
+        }
+        for subject in &subjects {
+            let name = (by.place, Some(by.place));
+            let inputs = self.inputs(&subject.digest);
+            let passed = attest::passed(cleared, name, by.policy, &subject.digest, &inputs, by.now);
+            let made = sign::statement(&passed, subject, by.key, by.epoch)?;
+            let blobs = [made.manifest, made.bundle, sign::EMPTY.to_vec()];
+            origin.stored.add(made.descriptor, blobs);
+        }
+        let require = [Requirement::Vsa];
+        let verification = verify::signed(&origin.stored, &origin.root, by.trust, &require)?;
+        match verification.accepted() {
+            true => Ok(subjects.len()),
+            false => Err(ClearanceError::NotTheirs(origin.root.digest, by.trust.to_string())),
+        }
+    }
+
+    /// Returns the statements about a digest that counted, by the digests of their manifests.
+    fn inputs(&self, subject: &Digest) -> Vec<Digest> {
+        let subjects = self.verification.iter().flat_map(|one| &one.subjects);
+        let own = subjects.filter(|one| one.digest == *subject);
+        let counted = own.flat_map(|one| &one.candidates).filter(|one| one.refused.is_none());
+        counted.map(|one| one.digest).collect()
     }
 }
 
@@ -47,16 +136,48 @@ impl Clearance {
 pub fn clear(
     reference: &Reference,
     origin: &Origin,
-    trust: Option<(&Trust, &[Requirement])>,
+    demand: Option<Demand<'_>>,
     terms: &Terms<'_>,
 ) -> Result<Clearance, ClearanceError> {
     // Whose image it is comes first, and costs no layer.
-    let verification = match trust {
-        Some((trust, require)) => {
+    let verification = match demand {
+        Some(Demand { trust, require, .. }) => {
             Some(verify::signed(&origin.stored, &origin.root, trust, require)?)
         }
         None => None,
     };
-    let report = inspect::opened(reference, &origin.stored, &origin.root, terms)?;
-    Ok(Clearance { report, verification })
+    let judged = inspect::opened(reference, &origin.stored, &origin.root, terms)?;
+    let of_each = demand.is_none_or(|demand| demand.of_each);
+    Ok(Clearance { report: judged.report, verification, cleared: judged.cleared, of_each })
+}
+
+/// Says whether a place has a summary of the verification of an image that counts there and does
+/// not come with the image: one of an earlier run.
+///
+/// # Errors
+/// When what is there cannot be read.
+pub fn is_vouched_for(
+    registries: &Registries,
+    place: &Reference,
+    image: &Origin,
+    trust: &Trust,
+) -> Result<bool, ClearanceError> {
+    let Reference::Registry { host, repository, .. } = place else { return Ok(false) };
+    let digest = Some(image.root.digest);
+    let target = registries.open(host, repository, Purpose::Pull, None);
+    let found = target.and_then(|target| target.head(&image.root.digest.to_string()));
+    if found.map_err(TransferError::from)? != digest {
+        return Ok(false);
+    }
+    let (host, repository) = (host.clone(), repository.clone());
+    let there = Reference::Registry { host, repository, tag: None, digest };
+    let there = transfer::open(registries, &there, true, true)?;
+    let require = [Requirement::Vsa];
+    let verification = verify::signed(&there.stored, &there.root, trust, &require)?;
+    let came_along = |digest: &Digest| image.stored.artifacts().any(|one| one.digest == *digest);
+    let own = |one: &verify::Candidate| {
+        one.predicate_type.as_deref() == Some(Requirement::Vsa.predicate_type())
+            && !came_along(&one.digest)
+    };
+    Ok(verification.subjects.iter().all(|subject| subject.candidates.iter().any(own)))
 }

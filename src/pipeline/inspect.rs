@@ -13,7 +13,7 @@ use crate::image::stored::{Stored, StoredError};
 use crate::inspect::{self, Ahead, Rules};
 use crate::oci::document::Config;
 use crate::oci::{Descriptor, DiffId, Digest, Reference};
-use crate::policy::{self, Terms};
+use crate::policy::{self, Cleared, Terms};
 use crate::store::{Content, SpoolError, SpoolRoom};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -50,6 +50,21 @@ pub enum InspectError {
     Database(#[from] DatabaseError),
 }
 
+/// What was found of an image, and the proof that it passed, where it did.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The report.
+    pub report: Report,
+    /// The proof; below an index that of every platform.
+    pub cleared: Option<Cleared<()>>,
+}
+
+impl Judgement {
+    fn of(report: Report, cleared: Option<Cleared<()>>) -> Self {
+        Self { report, cleared }
+    }
+}
+
 /// Inspects what a reference names and judges it.
 ///
 /// # Errors
@@ -59,7 +74,7 @@ pub fn inspect(reference: &Reference, terms: &Terms<'_>) -> Result<Report, Inspe
     std::thread::scope(|scope| {
         // The tables are read while the first bytes are.
         scope.spawn(inspect::prepare);
-        inspected(reference, terms)
+        Ok(inspected(reference, terms)?.report)
     })
 }
 
@@ -72,14 +87,14 @@ pub fn opened(
     stored: &Stored,
     root: &Descriptor,
     terms: &Terms<'_>,
-) -> Result<Report, InspectError> {
+) -> Result<Judgement, InspectError> {
     std::thread::scope(|scope| {
         scope.spawn(inspect::prepare);
         of_root(reference, stored, root, terms)
     })
 }
 
-fn inspected(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
+fn inspected(reference: &Reference, terms: &Terms<'_>) -> Result<Judgement, InspectError> {
     let opened = match Stored::open(reference) {
         Ok(opened) => opened,
         Err(error) if error.is_judgement() => {
@@ -121,18 +136,18 @@ fn unreadable(
     terms: &Terms<'_>,
     descriptor: Option<&Descriptor>,
     error: &StoredError,
-) -> Report {
+) -> Judgement {
     let finding = error.finding();
     let mut report = report(reference, terms, vec![finding], false);
     report.subject.digest = descriptor.map(|descriptor| descriptor.digest);
-    report
+    Judgement::of(report, None)
 }
 
 fn image(
     reference: &Reference,
     stored: &Stored,
     terms: &Terms<'_>,
-) -> Result<Report, InspectError> {
+) -> Result<Judgement, InspectError> {
     let tag = match reference {
         Reference::Layout { tag, .. } => tag.as_deref(),
         _ => None,
@@ -152,7 +167,7 @@ fn of_root(
     stored: &Stored,
     root: &Descriptor,
     terms: &Terms<'_>,
-) -> Result<Report, InspectError> {
+) -> Result<Judgement, InspectError> {
     let manifests = match stored.manifests(root) {
         Ok(manifests) => manifests,
         Err(error) if error.is_judgement() => {
@@ -160,7 +175,7 @@ fn of_root(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut reports = Vec::new();
+    let mut all = Vec::new();
     for descriptor in &manifests {
         let mut ahead = Ahead::default();
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
@@ -172,19 +187,19 @@ fn of_root(
             }
             Err(error) => return Err(error.into()),
         };
-        if one.subject.platform.is_none() {
-            one.subject.platform =
+        if one.report.subject.platform.is_none() {
+            one.report.subject.platform =
                 descriptor.platform.as_ref().and_then(|known| known.known()).map(|p| p.to_string());
         }
-        reports.push(one);
+        all.push(one);
     }
     if !root.media_type.is_index()
-        && let Some(only) = reports.pop()
+        && let Some(only) = all.pop()
     {
         return Ok(only);
     }
-    let mut whole = whole(reference, terms, reports);
-    whole.subject.digest = Some(root.digest);
+    let mut whole = whole(reference, terms, all);
+    whole.report.subject.digest = Some(root.digest);
     Ok(whole)
 }
 
@@ -195,7 +210,7 @@ fn judged(
     digest: Digest,
     image: &Image,
     ahead: &Ahead,
-) -> Result<Report, InspectError> {
+) -> Result<Judgement, InspectError> {
     let platform = image.config.platform().known();
     let rules = Rules { platform: platform.clone(), ..Rules::default() };
     let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
@@ -203,9 +218,9 @@ fn judged(
     let bom = bom::describe(image, &[], detail(terms));
     let known = known::known(&bom, &known::executables(image, &bom), terms)?;
     let mut one = judged_with(inspected, &diff_ids, known, reference, terms);
-    one.subject.digest = Some(digest);
-    one.subject.platform = platform.map(|platform| platform.to_string());
-    one.packages = super::packages(&bom);
+    one.report.subject.digest = Some(digest);
+    one.report.subject.platform = platform.map(|platform| platform.to_string());
+    one.report.packages = super::packages(&bom);
     Ok(one)
 }
 
@@ -216,14 +231,14 @@ fn judged_with<T>(
     mut known: Known,
     reference: &Reference,
     terms: &Terms<'_>,
-) -> Report {
+) -> Judgement {
     let further = std::mem::take(&mut known.findings);
     let judged = policy::judge(inspected, diff_ids, further, terms);
     let known = known.waived(&judged.findings);
     let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     report.vulnerabilities = known.vulnerabilities;
     report.database = known.database;
-    report
+    Judgement::of(report, judged.cleared.map(Cleared::forget))
 }
 
 /// Inspects the images that `docker load` finds in an archive that is no layout.
@@ -231,38 +246,45 @@ fn saved(
     reference: &Reference,
     stored: &Stored,
     terms: &Terms<'_>,
-) -> Result<Report, InspectError> {
-    let mut reports = Vec::new();
+) -> Result<Judgement, InspectError> {
+    let mut all = Vec::new();
     for image in &stored.saved {
         let mut ahead = Ahead::default();
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
         match stored.read_saved(image, &room, &limits, &mut ahead) {
             Ok((digest, image)) => {
-                reports.push(judged(reference, terms, digest, &image, &ahead)?);
+                all.push(judged(reference, terms, digest, &image, &ahead)?);
             }
             Err(error) if error.is_judgement() => {
-                reports.push(unreadable(reference, terms, None, &error));
+                all.push(unreadable(reference, terms, None, &error));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    match <[Report; 1]>::try_from(reports) {
+    match <[Judgement; 1]>::try_from(all) {
         Ok([only]) => Ok(only),
-        Err(reports) => Ok(whole(reference, terms, reports)),
+        Err(all) => Ok(whole(reference, terms, all)),
     }
 }
 
-/// Gathers the reports of several images; the verdict is the worst.
-fn whole(reference: &Reference, terms: &Terms<'_>, reports: Vec<Report>) -> Report {
-    let accepted =
-        !reports.is_empty() && reports.iter().all(|one| one.verdict == Verdict::Accepted);
-    let mut whole = report(reference, terms, Vec::new(), accepted);
+/// Gathers what was found of several images: they passed if all did.
+fn whole(reference: &Reference, terms: &Terms<'_>, all: Vec<Judgement>) -> Judgement {
+    let (reports, cleared): (Vec<_>, Vec<_>) =
+        all.into_iter().map(|one| (one.report, one.cleared)).unzip();
+    // Of one platform the proof is as good as of another: there is one of each.
+    let cleared: Option<Vec<_>> = cleared.into_iter().collect();
+    let cleared = cleared.and_then(|mut all| all.pop());
+    let mut whole = report(reference, terms, Vec::new(), cleared.is_some());
     whole.images = reports;
-    whole
+    Judgement::of(whole, cleared)
 }
 
 /// Inspects a folder as if it were the file system of an image without a configuration.
-fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Report, InspectError> {
+fn folder(
+    reference: &Reference,
+    path: &Path,
+    terms: &Terms<'_>,
+) -> Result<Judgement, InspectError> {
     let layer = match folder::read(path, &SpoolRoom::of(LAYERS), &Limits::default()) {
         // To accept nothing would hide a mistyped name.
         Ok(layer) if layer.entries.is_empty() => {
@@ -271,7 +293,7 @@ fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Repor
         Ok(layer) => layer,
         Err(FolderError::Limit(limit)) => {
             let finding = Finding::new(&rules::COULD_NOT_INSPECT, limit.to_string());
-            return Ok(report(reference, terms, vec![finding], false));
+            return Ok(Judgement::of(report(reference, terms, vec![finding], false), None));
         }
         Err(error) => return Err(error.into()),
     };
@@ -282,12 +304,12 @@ fn folder(reference: &Reference, path: &Path, terms: &Terms<'_>) -> Result<Repor
     let Some(layer) = image.layers.first() else {
         return Err(InspectError::Empty(path.display().to_string()));
     };
-    let mut report = judged_with(inspect::layer(layer), &[], known, reference, terms);
-    report.packages = super::packages(&bom);
-    Ok(report)
+    let mut one = judged_with(inspect::layer(layer), &[], known, reference, terms);
+    one.report.packages = super::packages(&bom);
+    Ok(one)
 }
 
-fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError> {
+fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Judgement, InspectError> {
     let Reference::Path(path) = reference else {
         return Err(InspectError::Unsupported(reference.clone()));
     };
@@ -303,7 +325,7 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
     if found.len() > MAX_FILE {
         let message = format!("the file is longer than {MAX_FILE} bytes");
         let finding = Finding::new(&rules::COULD_NOT_INSPECT, message).at(&shown);
-        return Ok(report(reference, terms, vec![finding], false));
+        return Ok(Judgement::of(report(reference, terms, vec![finding], false), None));
     }
     let opened = File::open(path).map_err(open)?;
     let room = SpoolRoom::default();
@@ -315,10 +337,10 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Report, InspectError
     let bom = bom::file(name.as_bytes(), &content, detail(terms));
     let files = BTreeMap::from([(content.sha256(), content.clone())]);
     let known = asked(terms, || known::known(&bom, &files, terms))?;
-    let mut report = judged_with(inspect::file(&name, &content), &[], known, reference, terms);
-    report.subject.digest = Some(content.sha256());
-    report.packages = super::packages(&bom);
-    Ok(report)
+    let mut one = judged_with(inspect::file(&name, &content), &[], known, reference, terms);
+    one.report.subject.digest = Some(content.sha256());
+    one.report.packages = super::packages(&bom);
+    Ok(one)
 }
 
 /// How much of the bytes is read for the list of packages.

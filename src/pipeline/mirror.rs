@@ -6,7 +6,7 @@
 
 mod drift;
 
-use super::clearance::{Clearance, ClearanceError, clear};
+use super::clearance::{Clearance, ClearanceError, Demand, Voucher, clear, is_vouched_for};
 use super::transfer::{self, Origin, TransferError};
 use crate::approval::Artifact;
 use crate::http::{Access, HostPolicy};
@@ -173,7 +173,8 @@ pub fn candidate(
     terms: &Terms<'_>,
 ) -> Result<Candidate, MirrorError> {
     let origin = transfer::open(registries, source, false, true)?;
-    let clearance = clear(source, &origin, Some((trust, require)), terms)?;
+    let demand = Demand { trust, require, of_each: false };
+    let clearance = clear(source, &origin, Some(demand), terms)?;
     Ok(Candidate {
         digest: origin.root.digest,
         by_tag: origin.by_tag.clone(),
@@ -203,7 +204,8 @@ fn platforms(origin: &Origin) -> Result<BTreeMap<Platform, Digest>, TransferErro
 }
 
 /// Brings what was approved to where it was approved for, if it is not there yet: judged first,
-/// by the digest that was approved, with all that refers to it, the tag last.
+/// by the digest that was approved, with all that refers to it, the tag last. A `voucher` signs
+/// that it has passed, where nobody has lately.
 ///
 /// # Errors
 /// When one of the two registries does not answer, or something cannot be read.
@@ -213,20 +215,31 @@ pub fn run(
     trust: &Trust,
     policy: &Policy,
     terms: &Terms<'_>,
+    voucher: Option<&Voucher<'_>>,
     today: Date,
 ) -> Result<Outcome, MirrorError> {
     if !artifact.holds_on(today) {
         return Ok(Outcome::Expired);
     }
     let (source, target) = ends(artifact)?;
-    let origin = transfer::open(registries, &source, true, true)?;
-    if is_whole(registries, artifact, &origin)? {
+    let mut origin = transfer::open(registries, &source, true, true)?;
+    let missing = match voucher {
+        Some(by) if !is_vouched_for(registries, &target, &origin, by.trust)? => Some(by),
+        _ => None,
+    };
+    if missing.is_none() && is_whole(registries, artifact, &origin)? {
         return Ok(Outcome::InSync);
     }
-    let require = required(policy, &target, &artifact.require);
-    let clearance = clear(&source, &origin, Some((trust, &require)), terms)?;
+    let mut require = required(policy, &target, &artifact.require);
+    // That it has passed is what is found out here.
+    require.retain(|one| voucher.is_none() || *one != Requirement::Vsa);
+    let demand = Demand { trust, require: &require, of_each: false };
+    let clearance = clear(&source, &origin, Some(demand), terms)?;
     if !clearance.accepted() {
         return Ok(Outcome::Rejected(Box::new(clearance)));
+    }
+    if let Some(by) = missing {
+        clearance.vouch(&mut origin, by)?;
     }
     let receipt = transfer::publish(registries, &origin, &target, &[artifact.target_tag()], true)?;
     Ok(Outcome::Copied(receipt))

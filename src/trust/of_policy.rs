@@ -40,8 +40,7 @@ impl Trust {
     #[must_use]
     pub fn under(mut self, policy: &Policy, now: Now) -> Self {
         let today = now.date();
-        let in_force = policy.revoked.iter().filter(|one| one.since <= today);
-        self.revoked = in_force.cloned().collect();
+        self.revoked = policy.revoked_on(today).cloned().collect();
         self.today = Some(today);
         let max_age = policy.verify.vsa_max_age;
         self.vsa = Some(VsaTerms { policy: policy.digest(), max_age, now });

@@ -21,7 +21,7 @@ pub(crate) enum MirrorCommand {
     Run(Run),
     /// Says what has changed since: at the makers, and where it was copied to. Writes nothing.
     #[command(after_help = EXIT_CODES)]
-    Check(Check),
+    Check(Ground),
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +60,17 @@ pub(crate) struct Approve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
+    /// Signs with this private key that each has passed the policy, the known vulnerabilities
+    /// looked up: a summary of the verification, copied with it, and renewed in time.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ground: Ground,
+}
+
+/// What approvals are acted on by.
+#[derive(Debug, Args)]
+pub(crate) struct Ground {
     /// The certificate authorities, logs and timestamp authorities that are trusted; by default
     /// those of the public good instance of sigstore.
     #[arg(long, value_name = "FILE")]
@@ -68,10 +79,4 @@ pub(crate) struct Run {
     pub(crate) advisories: Advisories,
     #[command(flatten)]
     pub(crate) policy: Policy,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    #[command(flatten)]
-    pub(crate) run: Run,
 }
