@@ -8,10 +8,11 @@ pub mod database;
 pub mod import;
 mod matching;
 pub mod osv;
+pub mod scanner;
 mod severity;
 mod symbols;
 mod version;
 pub mod vex;
 
 pub use database::{Database, DatabaseError};
-pub use matching::{Matched, Scan, State, scan};
+pub use matching::{Matched, Outside, Scan, State, scan};

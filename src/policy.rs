@@ -7,6 +7,7 @@
 pub mod draft;
 mod waivers;
 
+use crate::advisory::scanner::Report;
 use crate::advisory::{Database, vex};
 use crate::base::Known;
 use crate::finding::{Finding, Origin, Severity, Status, rules};
@@ -46,6 +47,7 @@ pub struct Terms<'a> {
     now: Now,
     bases: &'a [Known],
     advised: Option<Advised<'a>>,
+    reported: Reported<'a>,
 }
 
 /// What is known to be vulnerable, and what somebody has said of it.
@@ -54,6 +56,15 @@ pub struct Advised<'a> {
     /// The advisories.
     pub database: &'a Database,
     /// Who says that which of them do not count.
+    pub statements: &'a [vex::Statement],
+}
+
+/// What other scanners have found, and what somebody has said of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reported<'a> {
+    /// Their reports; those that are about another image say nothing of this one.
+    pub reports: &'a [Report],
+    /// Who says that which of it does not count.
     pub statements: &'a [vex::Statement],
 }
 
@@ -80,7 +91,8 @@ impl<'a> Terms<'a> {
         now: Now,
     ) -> Result<Self, ProfileTie> {
         let profile = policy.profile_for(names)?;
-        Ok(Self { policy, profile, waivers, names, occasion, now, bases: &[], advised: None })
+        let (bases, advised, reported) = (&[][..], None, Reported::default());
+        Ok(Self { policy, profile, waivers, names, occasion, now, bases, advised, reported })
     }
 
     /// Takes bases too, by which findings in layers of a base are told apart.
@@ -93,6 +105,17 @@ impl<'a> Terms<'a> {
     #[must_use]
     pub fn advised(self, advised: Option<Advised<'a>>) -> Self {
         Self { advised, ..self }
+    }
+
+    /// Takes what other scanners have found too.
+    #[must_use]
+    pub fn reported(self, reported: Reported<'a>) -> Self {
+        Self { reported, ..self }
+    }
+
+    /// Returns what other scanners have found.
+    pub fn reports(&self) -> Reported<'a> {
+        self.reported
     }
 
     /// Returns the advisories that were given.

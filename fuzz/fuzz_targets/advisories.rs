@@ -1,9 +1,12 @@
-//! Advisories: a record is read, packed and found again; a statement is read; and any bytes
-//! are a database or are refused.
+//! Advisories: a record is read, packed and found again; a statement is read; any bytes are a
+//! database or are refused; and the report of another scanner adds what it lists, each once.
 #![no_main]
 
 use karat::advisory::osv::Record;
-use karat::advisory::{Database, database, vex};
+use karat::advisory::scanner::Report;
+use karat::advisory::{Database, Outside, database, scan, vex};
+use karat::bom::{self, Detail};
+use karat::settings::Vulnerabilities;
 use karat_fuzz::{content, halves};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -12,6 +15,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(open) = Database::read(content(other)) {
         let _ = open.about("Go", "a.b/c");
         let _ = open.by_id("X-1");
+    }
+    if let Ok(report) = Report::read("x", other) {
+        let (bom, rules) = (bom::file(b"x", &content(b""), Detail::Lists), Vulnerabilities::default());
+        let reported = |reports| {
+            let outside = Outside { statements: &[], reports, rules: &rules };
+            scan(&bom, None, &|_| None, outside).expect("there is no database to read").found
+        };
+        let (once, twice) = (reported(&[&report]), reported(&[&report, &report]));
+        assert_eq!(once, twice);
+        assert!(once.iter().all(|one| !one.ids.is_empty() && !one.name.is_empty()));
     }
     let Ok(record) = Record::read(record) else { return };
     let packed = database::pack(Vec::new(), vec![record.clone()]).expect("one record is packed");

@@ -50,6 +50,7 @@ pub fn report(reference: &str, findings: Vec<Finding>) -> Report {
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
         database: None,
+        scanner_reports: Vec::new(),
         images: Vec::new(),
     }
 }

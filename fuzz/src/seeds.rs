@@ -130,7 +130,16 @@ fn advisories() -> Seeds {
     vec![
         ("statement", crate::joined(record, statement)),
         ("database", crate::joined(record, &packed)),
+        ("trivy", crate::joined(record, &report(r#""SchemaVersion":2,"Trivy":{"Version":"1"},"ArtifactType":"container_image","Metadata":{"ImageID":"DIGEST","RepoDigests":["a/b@DIGEST"]},"Results":[{"Target":"a","Class":"lang-pkgs","Vulnerabilities":[{"VulnerabilityID":"X-1","VendorIDs":["CVE-1"],"PkgName":"a","PkgIdentifier":{"PURL":"pkg:a/b@1"},"InstalledVersion":"1","FixedVersion":"2","Severity":"HIGH"}]}]"#))),
+        ("grype", crate::joined(record, &report(r#""matches":[{"vulnerability":{"id":"X-1","severity":"High","fix":{"versions":["2"]}},"relatedVulnerabilities":[{"id":"CVE-1"}],"artifact":{"name":"a","version":"1","purl":"pkg:a/b@1","locations":[{"path":"/a"}]}}],"source":{"type":"image","target":{"imageID":"DIGEST","manifestDigest":"DIGEST","repoDigests":[]}},"descriptor":{"name":"grype","version":"1"}"#))),
+        ("osv-scanner", crate::joined(record, &report(r#""results":[{"source":{"path":"a"},"packages":[{"package":{"name":"a","version":"1","ecosystem":"Go"},"vulnerabilities":[{"id":"X-1"}],"groups":[{"ids":["X-1"],"aliases":["CVE-1"],"max_severity":"7.5"}]}]}],"image_metadata":{"layer_metadata":[{"diff_id":"DIGEST","is_empty":false}]}"#))),
     ]
+}
+
+/// The report of a scanner about an image that is called by the same digest everywhere.
+fn report(fields: &str) -> Vec<u8> {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    format!("{{{}}}", fields.replace("DIGEST", &digest)).into_bytes()
 }
 
 /// Executables with lists, and with what names libraries, crates and secrets.

@@ -7,6 +7,7 @@
 
 use super::database::{Database, DatabaseError};
 use super::osv::{Affected, Record};
+use super::scanner::{self, Report};
 use super::symbols::{Functions, Said};
 use super::version::{self, Known};
 use super::{severity, vex};
@@ -14,6 +15,7 @@ use crate::binary::ReadAt;
 use crate::bom::{Bom, Component, Id, Kind};
 use crate::finding::Severity;
 use crate::oci::Digest;
+use crate::settings::Vulnerabilities;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most evidence of one vulnerability.
@@ -74,58 +76,40 @@ pub enum State {
     Suppressed(String),
 }
 
-/// Looks up the components of a bill. `files` gives the bytes of an executable by its hash, for
-/// the functions of Go programs; `statements` say what does not count.
+/// What others say of what is scanned.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'a> {
+    /// What does not count.
+    pub statements: &'a [vex::Statement],
+    /// What other scanners have found in this very image.
+    pub reports: &'a [&'a Report],
+    /// What rejects: no report makes anything reject less.
+    pub rules: &'a Vulnerabilities,
+}
+
+/// Looks up the components of a bill, in a database where there is one. `files` gives the bytes of
+/// an executable by its hash, for the functions of Go programs.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn scan(
     bom: &Bom,
-    database: &Database,
+    database: Option<&Database>,
     files: &dyn Fn(&Digest) -> Option<crate::store::Content>,
-    statements: &[vex::Statement],
+    outside: Outside<'_>,
 ) -> Result<Scan, DatabaseError> {
     let mut scan = Scan::default();
     let holders = holders(bom);
-    let mut hits: Vec<Hit<'_>> = Vec::new();
-    for component in &bom.components {
-        let Some((ecosystem, name, text)) = coordinates(component) else {
-            if is_software(component.kind) {
-                *scan.unknown.entry(component.kind.word()).or_default() += 1;
-            }
-            continue;
-        };
-        let Some(known) = Known::parse(&ecosystem, &text) else {
-            *scan.unknown.entry(component.kind.word()).or_default() += 1;
-            continue;
-        };
-        *scan.looked_up.entry(ecosystem.clone()).or_default() += 1;
-        let mut records = Vec::new();
-        for record in database.about(&ecosystem, &name)? {
-            let about = |one: &&Affected| {
-                one.package.ecosystem == ecosystem
-                    && one.package.name == name
-                    && version::is_affected(&known, one)
-            };
-            let affected: Vec<Affected> = record.affected.iter().filter(about).cloned().collect();
-            if !affected.is_empty() {
-                records.push((record, affected));
-            }
-        }
-        hits.extend(groups(records).into_iter().map(|records| Hit {
-            component,
-            known: known.clone(),
-            module: name.clone(),
-            records,
-        }));
+    if let Some(database) = database {
+        scan.look_up(bom, database, &holders, files)?;
     }
-    let functions = functions(&hits, &holders, files);
-    for hit in &hits {
-        let mut matched = hit.matched(database, &holders)?;
-        hit.judge(&mut matched, &holders, &functions);
-        scan.found.push(matched);
-    }
-    scan.unused = vex::apply(&mut scan.found, statements);
+    let paths = |id: &Id| {
+        let holders = holders.get(id).into_iter().flatten();
+        holders.map(|holder| holder.path.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let known = scanner::Known { bom, paths: &paths, database, rules: outside.rules };
+    scanner::add(&mut scan.found, outside.reports, &known)?;
+    scan.unused = vex::apply(&mut scan.found, outside.statements);
     scan.found.sort_by(|a, b| {
         let rank = |one: &Matched| (one.state != State::Open, one.notice.is_some());
         rank(a)
@@ -134,6 +118,58 @@ pub fn scan(
             .then_with(|| (&a.ids, &a.name, &a.component).cmp(&(&b.ids, &b.name, &b.component)))
     });
     Ok(scan)
+}
+
+impl Scan {
+    /// Looks up the components of a bill in a database.
+    fn look_up(
+        &mut self,
+        bom: &Bom,
+        database: &Database,
+        holders: &BTreeMap<&Id, Vec<Holder>>,
+        files: &dyn Fn(&Digest) -> Option<crate::store::Content>,
+    ) -> Result<(), DatabaseError> {
+        let mut hits: Vec<Hit<'_>> = Vec::new();
+        for component in &bom.components {
+            let Some((ecosystem, name, text)) = coordinates(component) else {
+                if is_software(component.kind) {
+                    *self.unknown.entry(component.kind.word()).or_default() += 1;
+                }
+                continue;
+            };
+            let Some(known) = Known::parse(&ecosystem, &text) else {
+                *self.unknown.entry(component.kind.word()).or_default() += 1;
+                continue;
+            };
+            *self.looked_up.entry(ecosystem.clone()).or_default() += 1;
+            let mut records = Vec::new();
+            for record in database.about(&ecosystem, &name)? {
+                let about = |one: &&Affected| {
+                    one.package.ecosystem == ecosystem
+                        && one.package.name == name
+                        && version::is_affected(&known, one)
+                };
+                let affected: Vec<Affected> =
+                    record.affected.iter().filter(about).cloned().collect();
+                if !affected.is_empty() {
+                    records.push((record, affected));
+                }
+            }
+            hits.extend(groups(records).into_iter().map(|records| Hit {
+                component,
+                known: known.clone(),
+                module: name.clone(),
+                records,
+            }));
+        }
+        let functions = functions(&hits, holders, files);
+        for hit in &hits {
+            let mut matched = hit.matched(database, holders)?;
+            hit.judge(&mut matched, holders, &functions);
+            self.found.push(matched);
+        }
+        Ok(())
+    }
 }
 
 /// Says whether advisories could be about a component of this kind.

@@ -38,7 +38,8 @@ fn vector(text: &str) -> Option<(Severity, String)> {
     Some((level(score), format!("{text} ({score:.1})")))
 }
 
-fn level(score: f64) -> Severity {
+/// Returns the level of a score (CVSS 3.1, section 5).
+pub(super) fn level(score: f64) -> Severity {
     match score {
         score if score >= 9.0 => Severity::Critical,
         score if score >= 7.0 => Severity::High,

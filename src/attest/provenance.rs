@@ -5,7 +5,7 @@
 
 use crate::assemble::{self, Input, Role};
 use crate::base::Base;
-use crate::finding::report::RuleSet;
+use crate::finding::report::{RuleSet, ScannerReport};
 use crate::oci::{Digest, Platform};
 use crate::recipe::Recipe;
 use crate::settings::Policy;
@@ -13,7 +13,7 @@ use crate::time::Epoch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What this kind of build is, and how its record is to be read.
 pub const BUILD_TYPE: &str = "urn:karat:build-type:assembly:v1";
@@ -48,6 +48,8 @@ pub struct Record<'a> {
     pub rules: RuleSet,
     /// The database in which known vulnerabilities were looked up; none when nobody has looked.
     pub database: Option<Digest>,
+    /// The reports of other scanners that were taken in.
+    pub reports: BTreeSet<ScannerReport>,
     /// The encoder of the added layer.
     pub encoder: &'a str,
 }
@@ -61,6 +63,10 @@ impl Record<'_> {
         ];
         if let Some(digest) = &self.database {
             dependencies.push(dependency("advisories", "database", digest));
+        }
+        for report in &self.reports {
+            let name = format!("{} {}", report.scanner, report.version);
+            dependencies.push(dependency("scanner-report", name.trim_end(), &report.digest));
         }
         for one in made {
             if let Some(digest) = &one.base.digest {

@@ -73,6 +73,7 @@ mod tests {
             packages: Vec::new(),
             vulnerabilities: Vec::new(),
             database: None,
+            scanner_reports: Vec::new(),
             images,
         }
     }

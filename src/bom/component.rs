@@ -24,7 +24,7 @@ pub struct Id(String);
 
 impl Id {
     /// Makes the id of a component: kind and name to read, a hash of all fields to be unique.
-    pub(super) fn of(kind: Kind, name: &str, fields: &[&[u8]]) -> Self {
+    pub(crate) fn of(kind: Kind, name: &str, fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for field in [kind.word().as_bytes(), name.as_bytes()].iter().chain(fields) {
             hash.update((<[u8]>::len(field) as u64).to_be_bytes());

@@ -141,6 +141,8 @@ pub(super) struct Build {
     #[command(flatten)]
     pub(super) advisories: Advisories,
     #[command(flatten)]
+    pub(super) reports: ScannerReports,
+    #[command(flatten)]
     pub(super) policy: Policy,
     /// Publishes the image below the policy's `[registry] publish`, by its digest; needs `--sign`.
     #[arg(long)]
@@ -188,6 +190,15 @@ pub(super) struct Advisories {
     pub(super) vex: Vec<PathBuf>,
 }
 
+/// What other scanners have found.
+#[derive(Debug, Default, Args)]
+pub(super) struct ScannerReports {
+    /// A JSON report of Trivy, Grype or OSV-Scanner about this very image: what it lists is judged
+    /// too; may be repeated.
+    #[arg(long = "scanner-report", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// Layouts (`oci:DIR[:TAG]`), archives (`archive:FILE`), images in registries
@@ -204,6 +215,8 @@ pub(super) struct Inspect {
     pub(super) place: Option<String>,
     #[command(flatten)]
     pub(super) advisories: Advisories,
+    #[command(flatten)]
+    pub(super) reports: ScannerReports,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.

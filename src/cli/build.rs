@@ -61,6 +61,10 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
         return Err(Failure::usage("`--output` is for one recipe, and several were named")
             .hint("leave it out: each image goes to `dist/NAME/`"));
     }
+    if jobs.len() > 1 && !args.reports.files.is_empty() {
+        return Err(Failure::usage("`--scanner-report` is for one image, and several are built")
+            .hint("name its recipe alone"));
+    }
     let key = args.sign.as_deref().map(settings::private_key).transpose()?;
     let now = Now::new(SystemTime::now());
     let threads = threads();
@@ -70,6 +74,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
             let policy = settings::policy(job.project.root(), &args.policy)?.policy;
             let waivers = settings::waivers(job.project.root())?;
             let advisories = scan::advisories(&args.advisories, &policy, job.project.root())?;
+            let reported = scan::reports(&args.reports, &args.advisories, job.project.root())?;
             let checkout = checkout::of(job.project.root(), output);
             if args.make {
                 make(&job, &platforms, output)?;
@@ -97,6 +102,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 shelf: stock.shelf(job.project.root(), &shown, threads),
                 waivers: &waivers,
                 advised: advisories.as_ref().map(scan::Advisories::advised),
+                reported: reported.reported(),
                 checkout: checkout.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
                 key: key.as_ref(),

@@ -1,5 +1,6 @@
 //! What goes wrong, with the exit code and with what helps.
 
+use super::scan::OTHER_IMAGE;
 use super::settings::SettingsError;
 use karat::assemble::input::InputError;
 use karat::assemble::{AssembleError, Fault, FaultError};
@@ -8,6 +9,7 @@ use karat::base::lock::LockError;
 use karat::base::mirror::MirrorError;
 use karat::base::{self, BaseError};
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
+use karat::finding::escape;
 use karat::http::{Fault as HttpFault, HttpError, Refused};
 use karat::image::stored::StoredError;
 use karat::oci::reference::InvalidReference;
@@ -140,6 +142,9 @@ impl Failure {
             BuildError::VarValue { .. } => Self::usage(error.to_string()),
             BuildError::WaiverTwice(..) => Self::usage(error.to_string())
                 .hint("a report names the waiver: give one of the two another name"),
+            BuildError::OtherImage { .. } => {
+                Self::usage(escape::terminal(&error.to_string())).hint(OTHER_IMAGE)
+            }
             BuildError::Profile(error) => error.into(),
             BuildError::Publish(error) => error.into(),
             other => Self::failed(other.to_string()),

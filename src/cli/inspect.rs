@@ -36,9 +36,11 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
         None => Vec::new(),
     };
     let advisories = scan::advisories(&args.advisories, &policy, project.root())?;
+    let reported = scan::reports(&args.reports, &args.advisories, project.root())?;
     let terms = Terms::new(&policy, &waivers, &names, Occasion::Local, now)?
         .knowing(&bases)
-        .advised(advisories.as_ref().map(scan::Advisories::advised));
+        .advised(advisories.as_ref().map(scan::Advisories::advised))
+        .reported(reported.reported());
     let mut reports = Vec::new();
     let mut codes = Vec::new();
     let mut failures = Vec::new();
@@ -67,6 +69,14 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
             }
         }
     }
+    let of_inspected: Vec<&Report> = reports.iter().map(|(_, report)| report).collect();
+    for stray in strays(&reported, &of_inspected) {
+        codes.push(stray.code);
+        if !output.is_json() {
+            output.failure(&stray);
+        }
+        failures.push(stray);
+    }
     if output.is_json() {
         match (&reports[..], failures.len()) {
             ([(_, only)], 0) => output.json(&json!(only)),
@@ -92,6 +102,16 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     let worst =
         [CODE_USAGE, CODE_REJECTED, CODE_FAILED].into_iter().find(|code| codes.contains(code));
     Ok(worst.unwrap_or(CODE_DONE))
+}
+
+/// Says of the reports of other scanners which ones are about nothing that was inspected.
+fn strays(reported: &scan::Reports, inspected: &[&Report]) -> Vec<Failure> {
+    let all = || inspected.iter().flat_map(|one| std::iter::once(*one).chain(&one.images));
+    let images: Vec<String> =
+        all().filter_map(|one| Some(one.subject.digest?.to_string())).collect();
+    let taken = |digest| all().flat_map(|one| &one.scanner_reports).any(|one| one.digest == digest);
+    let strays = reported.reports.iter().filter(|one| !taken(one.digest));
+    strays.map(|one| scan::other_image(one, &images)).collect()
 }
 
 /// Inspects an image in a registry: its layers are read as they come.

@@ -4,13 +4,14 @@ use super::args::{self, ScanFormat};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::{network, settings, site};
+use karat::advisory::scanner::{self, Report, ScannerError};
 use karat::advisory::{Database, DatabaseError, vex};
 use karat::bom::Detail;
 use karat::finding::escape;
 use karat::oci::{Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
 use karat::pipeline::scan;
-use karat::policy::Advised;
+use karat::policy::{Advised, Reported};
 use karat::settings::Policy;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,72 @@ pub(super) fn advisories(
     files.extend(args.vex.iter().cloned());
     Ok(Some(Advisories { database, statements: statements(&files)? }))
 }
+
+/// The most reports of other scanners.
+const MAX_REPORTS: usize = 50;
+
+/// The reports of other scanners, and what was said of what they may hold.
+#[derive(Default)]
+pub(super) struct Reports {
+    pub(super) reports: Vec<Report>,
+    statements: Vec<vex::Statement>,
+}
+
+impl Reports {
+    /// Returns them as judgements take them.
+    pub(super) fn reported(&self) -> Reported<'_> {
+        Reported { reports: &self.reports, statements: &self.statements }
+    }
+}
+
+/// Reads the reports of other scanners, and, for a judgement without a database, the OpenVEX
+/// documents of the project and those that the user has named.
+pub(super) fn reports(
+    args: &args::ScannerReports,
+    advisories: &args::Advisories,
+    root: &Path,
+) -> Result<Reports, Failure> {
+    if args.files.is_empty() {
+        return Ok(Reports::default());
+    }
+    if args.files.len() > MAX_REPORTS {
+        return Err(Failure::usage(format!("more than {MAX_REPORTS} reports of scanners")));
+    }
+    let read = |path: &PathBuf| {
+        let shown = path.display().to_string();
+        let bytes = settings::file(path, "reports of scanners", scanner::LONGEST)?;
+        Report::read(&shown, &bytes).map_err(|error| {
+            let message = format!("`{}`: {error}", escape::terminal(&shown));
+            Failure::usage(escape::terminal(&message)).hint(match error {
+                ScannerError::NoImage(_) => {
+                    "scan the image itself, in a layout, an archive or a registry, and not a folder, a file or an SBOM"
+                }
+                _ => "`trivy image --format json`, `grype --output json`, `osv-scanner scan image --format json`",
+            })
+        })
+    };
+    let mut reports: Vec<Report> = args.files.iter().map(read).collect::<Result<_, _>>()?;
+    reports.sort_by_key(|one| one.digest);
+    reports.dedup_by_key(|one| one.digest);
+    let mut files = documents(root)?;
+    files.extend(advisories.vex.iter().cloned());
+    Ok(Reports { reports, statements: statements(&files)? })
+}
+
+/// Says that a report is about another image.
+pub(super) fn other_image(report: &Report, images: &[String]) -> Failure {
+    let message = format!(
+        "the scanner's report `{}` is about {}, and the image is {}",
+        report.file,
+        report.subject(),
+        images.join(" and ")
+    );
+    Failure::usage(escape::terminal(&message)).hint(OTHER_IMAGE)
+}
+
+/// What helps when a report is about another image.
+pub(super) const OTHER_IMAGE: &str =
+    "scan this very image again: by its digest, or the layout that karat wrote";
 
 /// Returns [`advisories`], which must be there.
 pub(super) fn demanded(

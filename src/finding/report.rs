@@ -31,6 +31,9 @@ pub struct Report {
     /// The database in which they were looked up; none when nobody has looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<Digest>,
+    /// The reports of other scanners that were taken in.
+    #[serde(rename = "scanner-reports", skip_serializing_if = "Vec::is_empty")]
+    pub scanner_reports: Vec<ScannerReport>,
     /// One report a platform, for an image of several.
     pub images: Vec<Report>,
 }
@@ -85,6 +88,17 @@ pub enum Verdict {
     Accepted,
     /// An open finding stops it.
     Rejected,
+}
+
+/// A report of another scanner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ScannerReport {
+    /// Whose it is.
+    pub scanner: String,
+    /// The scanner's version; empty where the report does not tell it.
+    pub version: String,
+    /// The digest of its bytes.
+    pub digest: Digest,
 }
 
 /// A package, as the report lists it.
@@ -212,6 +226,10 @@ impl Report {
             if let Some(database) = report.database {
                 let count = report.vulnerabilities.len();
                 let _ = writeln!(page, "<p>{count} vulnerabilities in <code>{database}</code></p>");
+            }
+            for ScannerReport { scanner, version, digest } in &report.scanner_reports {
+                let by = escape::html(&format!("{scanner} {version}"));
+                let _ = writeln!(page, "<p>with the report <code>{digest}</code> of {by}</p>");
             }
         }
         page

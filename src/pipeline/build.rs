@@ -3,6 +3,7 @@
 
 use super::known::{self, Known};
 use crate::advisory::DatabaseError;
+use crate::advisory::scanner::{self, Identity};
 use crate::assemble::input::Project;
 use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
@@ -10,13 +11,13 @@ use crate::attest::{self, provenance};
 use crate::base::{Base, BaseError, Shelf};
 use crate::binary::ReadAt as _;
 use crate::bom::{self, Bom};
-use crate::finding::report::{Report, Subject, Verdict};
+use crate::finding::report::{Report, ScannerReport, Subject, Verdict};
 use crate::finding::{FileFacts, Finding, rules};
 use crate::image::{Image, Origin};
 use crate::inspect::{self, Ahead};
 use crate::oci::layout::LayoutWriter;
-use crate::oci::{Descriptor, Platform};
-use crate::policy::{self, Advised, Cleared, Occasion, Terms};
+use crate::oci::{Descriptor, Digest, Platform};
+use crate::policy::{self, Advised, Cleared, Occasion, Reported, Terms};
 use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::recipe::{Compression, Recipe};
 use crate::settings::{Policy, ProfileTie};
@@ -55,6 +56,8 @@ pub struct Options<'a> {
     pub waivers: &'a [Waiver],
     /// The advisories in which its parts are looked up, if there are any.
     pub advised: Option<Advised<'a>>,
+    /// What other scanners have found in this very image.
+    pub reported: Reported<'a>,
     /// What version control holds, where the project is under it.
     pub checkout: Option<&'a Checkout>,
     /// What the image is judged for.
@@ -95,7 +98,7 @@ pub struct Account {
     /// The platform.
     pub platform: Platform,
     /// The base and the digest of its manifest.
-    pub base: (String, Option<crate::oci::Digest>),
+    pub base: (String, Option<Digest>),
     /// What was read, in byte order.
     pub inputs: Vec<Input>,
     /// The bytes of the stored layers, the base's and the added ones.
@@ -132,6 +135,8 @@ pub enum BuildError {
     Sign(#[from] signature::Error),
     #[error("the database of advisories: {0}")]
     Database(#[from] DatabaseError),
+    #[error("the scanner's report `{file}` is about {subject}, and the image is {}", .images.join(" and "))]
+    OtherImage { file: String, subject: String, images: Vec<String> },
 }
 
 impl From<BaseError> for BuildError {
@@ -150,7 +155,8 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     let waivers = waivers(options)?;
     let names = options.policy.names_of(&options.recipe.name);
     let terms = Terms::new(options.policy, &waivers, &names, options.occasion, options.now)?
-        .advised(options.advised);
+        .advised(options.advised)
+        .reported(options.reported);
     for destination in options.destinations {
         destination.check()?;
     }
@@ -163,6 +169,7 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
         .iter()
         .map(|platform| one(options, &terms, platform, &vars, &staging.layout, &room))
         .collect::<Result<Vec<_>, _>>()?;
+    all_are_about(options, &images)?;
     let accepted = images.iter().all(|image| image.judged.cleared.is_some());
     let root = root(options, &images);
     let report = report(&terms, &images, accepted, &root.1, first);
@@ -215,6 +222,24 @@ fn platforms(options: Options<'_>) -> Result<Vec<Platform>, BuildError> {
         Some(unlisted) => Err(BuildError::UnlistedPlatform(unlisted.clone())),
         None => Ok(listed.iter().filter(|platform| wanted.contains(platform)).cloned().collect()),
     }
+}
+
+/// Makes sure that every report of another scanner is about what was built.
+fn all_are_about(options: Options<'_>, images: &[Platformed]) -> Result<(), BuildError> {
+    let taken = taken(images);
+    let is_stray = |one: &&scanner::Report| !taken.iter().any(|taken| taken.digest == one.digest);
+    let Some(stray) = options.reported.reports.iter().find(is_stray) else { return Ok(()) };
+    let manifest = |image: &Platformed| image.documents.descriptor.digest.to_string();
+    Err(BuildError::OtherImage {
+        file: stray.file.clone(),
+        subject: stray.subject(),
+        images: images.iter().map(manifest).collect(),
+    })
+}
+
+/// The reports of other scanners that were taken in, each once.
+fn taken(images: &[Platformed]) -> BTreeSet<ScannerReport> {
+    images.iter().flat_map(|image| image.known.reports.iter().cloned()).collect()
 }
 
 /// The image of one platform, judged.
@@ -279,7 +304,15 @@ fn one(
         (packed, inspected, bom)
     });
     let packed = packed?;
-    let mut known = known::known(&bom, &known::executables(&image, &bom), terms)?;
+    let documents = config::documents(&image, &packed);
+    let identity = Identity {
+        manifest: documents.descriptor.digest,
+        config: Digest::of(&documents.config),
+        index: None,
+        diff_ids: packed.diff_ids.clone(),
+    };
+    let executables = known::executables(&image, &bom);
+    let mut known = known::known(&bom, &executables, Some(&identity), terms)?;
     let mut further = std::mem::take(&mut known.findings);
     further.extend(too_large(&image, &packed, &base, options.policy));
     further.extend(freshness(&base, options.policy, options.now));
@@ -290,7 +323,6 @@ fn one(
     let known = known.waived(&judged.findings);
     let judged =
         policy::Judged { findings: judged.findings, cleared: judged.cleared.map(Cleared::forget) };
-    let documents = config::documents(&image, &packed);
     for bytes in [&documents.config, &documents.manifest] {
         layout.write_blob(bytes).map_err(BuildError::Document)?;
     }
@@ -455,6 +487,7 @@ fn report(
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
         database,
+        scanner_reports: Vec::new(),
         images,
     };
     let mut reports: Vec<Report> = images
@@ -467,6 +500,7 @@ fn report(
                 findings: image.judged.findings.clone(),
                 packages: super::packages(&image.bom),
                 vulnerabilities: image.known.vulnerabilities.clone(),
+                scanner_reports: image.known.reports.clone(),
                 ..of(digest, platform, cleared, Vec::new())
             }
         })
@@ -501,6 +535,7 @@ fn papers_and_referrers(
         policy: options.policy,
         rules: inspect::rule_set(),
         database: options.advised.map(|advised| advised.database.digest()),
+        reports: taken(images),
         encoder: match options.recipe.compression {
             Compression::Gzip => crate::archive::gzip::ENCODER_ID,
             Compression::Zstd => crate::archive::zstd::ENCODER_ID,

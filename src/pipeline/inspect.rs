@@ -3,6 +3,7 @@
 
 use super::known::{self, Known};
 use crate::advisory::DatabaseError;
+use crate::advisory::scanner::Identity;
 use crate::archive::Limits;
 use crate::bom;
 use crate::finding::report::{Report, Subject, Verdict};
@@ -11,8 +12,8 @@ use crate::image::Image;
 use crate::image::folder::{self, FolderError};
 use crate::image::stored::{Stored, StoredError};
 use crate::inspect::{self, Ahead, Rules};
-use crate::oci::document::Config;
-use crate::oci::{Descriptor, DiffId, Digest, Reference};
+use crate::oci::document::{Config, Manifest};
+use crate::oci::{Descriptor, DiffId, Reference};
 use crate::policy::{self, Cleared, Terms};
 use crate::store::{Content, SpoolError, SpoolRoom};
 use std::collections::BTreeMap;
@@ -127,6 +128,7 @@ fn report(
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
         database: None,
+        scanner_reports: Vec::new(),
         images: Vec::new(),
     }
 }
@@ -181,7 +183,10 @@ fn of_root(
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
         let read = stored.read_observed(descriptor, &room, &limits, &mut ahead);
         let mut one = match read {
-            Ok(image) => judged(reference, terms, descriptor.digest, &image, &ahead)?,
+            Ok(image) => {
+                let identity = identity(stored, root, descriptor, &image, terms)?;
+                judged(reference, terms, &identity, &image, &ahead)?
+            }
             Err(error) if error.is_judgement() => {
                 unreadable(reference, terms, Some(descriptor), &error)
             }
@@ -203,22 +208,44 @@ fn of_root(
     Ok(whole)
 }
 
+/// Returns what reports of other scanners must be about.
+fn identity(
+    stored: &Stored,
+    root: &Descriptor,
+    descriptor: &Descriptor,
+    image: &Image,
+    terms: &Terms<'_>,
+) -> Result<Identity, InspectError> {
+    let manifest = descriptor.digest;
+    let mut config = manifest;
+    // Of an image in a registry the manifest comes once more: only for whoever needs it.
+    if !terms.reports().reports.is_empty() {
+        let bytes = stored.manifest_bytes(descriptor)?;
+        config = Manifest::parse(&bytes).map_err(StoredError::from)?.config.digest;
+    }
+    let index = root.media_type.is_index().then_some(root.digest);
+    Ok(Identity { manifest, config, index, diff_ids: diff_ids(image) })
+}
+
+fn diff_ids(image: &Image) -> Vec<DiffId> {
+    image.layers.iter().filter_map(|layer| layer.diff_id).collect()
+}
+
 /// Inspects an image of a platform that was read.
 fn judged(
     reference: &Reference,
     terms: &Terms<'_>,
-    digest: Digest,
+    identity: &Identity,
     image: &Image,
     ahead: &Ahead,
 ) -> Result<Judgement, InspectError> {
     let platform = image.config.platform().known();
     let rules = Rules { platform: platform.clone(), ..Rules::default() };
-    let diff_ids: Vec<_> = image.layers.iter().filter_map(|layer| layer.diff_id).collect();
     let inspected = inspect::image(image, &rules, ahead);
     let bom = bom::describe(image, &[], detail(terms));
-    let known = known::known(&bom, &known::executables(image, &bom), terms)?;
-    let mut one = judged_with(inspected, &diff_ids, known, reference, terms);
-    one.report.subject.digest = Some(digest);
+    let known = known::known(&bom, &known::executables(image, &bom), Some(identity), terms)?;
+    let mut one = judged_with(inspected, &identity.diff_ids, known, reference, terms);
+    one.report.subject.digest = Some(identity.manifest);
     one.report.subject.platform = platform.map(|platform| platform.to_string());
     one.report.packages = super::packages(&bom);
     Ok(one)
@@ -238,6 +265,7 @@ fn judged_with<T>(
     let mut report = report(reference, terms, judged.findings, judged.cleared.is_some());
     report.vulnerabilities = known.vulnerabilities;
     report.database = known.database;
+    report.scanner_reports = known.reports;
     Judgement::of(report, judged.cleared.map(Cleared::forget))
 }
 
@@ -253,7 +281,9 @@ fn saved(
         let (room, limits) = (SpoolRoom::of(LAYERS), Limits::default());
         match stored.read_saved(image, &room, &limits, &mut ahead) {
             Ok((digest, image)) => {
-                all.push(judged(reference, terms, digest, &image, &ahead)?);
+                let diff_ids = diff_ids(&image);
+                let identity = Identity { manifest: digest, config: digest, index: None, diff_ids };
+                all.push(judged(reference, terms, &identity, &image, &ahead)?);
             }
             Err(error) if error.is_judgement() => {
                 all.push(unreadable(reference, terms, None, &error));
@@ -300,7 +330,8 @@ fn folder(
     let layers = vec![layer];
     let image = Image { config: Config::default(), layers, annotations: BTreeMap::new() };
     let bom = bom::describe(&image, &[], detail(terms));
-    let known = asked(terms, || known::known(&bom, &known::executables(&image, &bom), terms))?;
+    let known =
+        asked(terms, || known::known(&bom, &known::executables(&image, &bom), None, terms))?;
     let Some(layer) = image.layers.first() else {
         return Err(InspectError::Empty(path.display().to_string()));
     };
@@ -336,7 +367,7 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Judgement, InspectEr
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let bom = bom::file(name.as_bytes(), &content, detail(terms));
     let files = BTreeMap::from([(content.sha256(), content.clone())]);
-    let known = asked(terms, || known::known(&bom, &files, terms))?;
+    let known = asked(terms, || known::known(&bom, &files, None, terms))?;
     let mut one = judged_with(inspect::file(&name, &content), &[], known, reference, terms);
     one.report.subject.digest = Some(content.sha256());
     one.report.packages = super::packages(&bom);
@@ -345,7 +376,8 @@ fn file(reference: &Reference, terms: &Terms<'_>) -> Result<Judgement, InspectEr
 
 /// How much of the bytes is read for the list of packages.
 fn detail(terms: &Terms<'_>) -> bom::Detail {
-    if terms.advisories().is_some() { bom::Detail::Software } else { bom::Detail::Lists }
+    let asked = terms.advisories().is_some() || !terms.reports().reports.is_empty();
+    if asked { bom::Detail::Software } else { bom::Detail::Lists }
 }
 
 /// Looks up what is no image only when somebody has given a database: a lone file or folder is

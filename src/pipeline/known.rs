@@ -4,12 +4,14 @@
 //! advisories it says that nobody has looked, and never that nothing is known.
 
 use super::scan;
-use crate::advisory::{DatabaseError, Matched, State};
+use crate::advisory::scanner::{Identity, Report};
+use crate::advisory::{Database, DatabaseError, Matched, Outside, State};
 use crate::bom::Bom;
+use crate::finding::report::ScannerReport;
 use crate::finding::{Finding, Severity, Status, Vulnerability, rules};
 use crate::image::Image;
 use crate::oci::Digest;
-use crate::policy::{Advised, Terms};
+use crate::policy::Terms;
 use crate::store::Content;
 use crate::time::Date;
 use serde_json::Value;
@@ -27,25 +29,45 @@ pub(super) struct Known {
     pub(super) vulnerabilities: Vec<Value>,
     /// The database; none when there was none.
     pub(super) database: Option<Digest>,
+    /// The reports of other scanners that are about it.
+    pub(super) reports: Vec<ScannerReport>,
 }
 
-/// Looks up the components of an image or file. `files` are its executables by their hashes.
+/// Looks up the components of an image or file. `files` are its executables by their hashes,
+/// `image` is what the reports of other scanners must be about.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub(super) fn known(
     bom: &Bom,
     files: &BTreeMap<Digest, Content>,
+    image: Option<&Identity>,
     terms: &Terms<'_>,
 ) -> Result<Known, DatabaseError> {
-    let Some(Advised { database, statements }) = terms.advisories() else {
+    let (advised, reported) = (terms.advisories(), terms.reports());
+    let about = |report: &&Report| image.is_some_and(|image| report.is_about(image));
+    let reports: Vec<&Report> = reported.reports.iter().filter(about).collect();
+    if advised.is_none() && reports.is_empty() {
         return Ok(Known { findings: vec![not_scanned()], ..Known::default() });
+    }
+    let outside = Outside {
+        statements: advised.map_or(reported.statements, |advised| advised.statements),
+        reports: &reports,
+        rules: &terms.policy().gate.vulnerabilities,
     };
-    let scan = scan::scan(bom, files, database, statements)?;
+    let database = advised.map(|advised| advised.database);
+    let scan = scan::scan_with(bom, files, database, outside)?;
     let open = scan.found.iter().filter(|one| one.state == State::Open);
     let mut findings: Vec<Finding> = open.map(finding).collect();
-    let newest = database.header().sources.iter().map(|source| source.newest.as_str()).max();
-    findings.extend(stale(newest.unwrap_or_default(), terms));
+    match database {
+        Some(database) => {
+            let sources = database.header().sources.iter();
+            let newest = sources.map(|source| source.newest.as_str()).max();
+            findings.extend(stale(newest.unwrap_or_default(), terms));
+        }
+        // What others have found is no reason not to look.
+        None => findings.push(not_scanned()),
+    }
     findings.extend(scan.unused.iter().map(|document| {
         let message = format!("no statement of `{document}` is about a vulnerability that is here");
         Finding::new(&rules::VEX_UNUSED, message)
@@ -57,8 +79,18 @@ pub(super) fn known(
             .iter()
             .map(|one| scan::found(one, &terms.policy().gate.vulnerabilities))
             .collect(),
-        database: Some(database.digest()),
+        database: database.map(Database::digest),
+        reports: reports.into_iter().map(named).collect(),
     })
+}
+
+/// Names a report for the account.
+fn named(report: &Report) -> ScannerReport {
+    ScannerReport {
+        scanner: report.scanner.to_string(),
+        version: report.version.clone(),
+        digest: report.digest,
+    }
 }
 
 impl Known {

@@ -240,7 +240,7 @@ fn one(
     let rules = inspect::Rules { platform: Some(platform.clone()), ..inspect::Rules::default() };
     let inspected = inspect::image(&image, &rules, &Ahead::default());
     let bom = bom::of(&image, &base.packages);
-    let mut known = known::known(&bom, &known::executables(&image, &bom), terms)?;
+    let mut known = known::known(&bom, &known::executables(&image, &bom), None, terms)?;
     let mut about = std::mem::take(&mut known.findings);
     about.extend(too_large(&image, &packed, &base, options.policy));
     about.extend(freshness(&base, options.policy, options.now));
@@ -351,6 +351,7 @@ fn report(
         packages: Vec::new(),
         vulnerabilities: Vec::new(),
         database: terms.advisories().map(|advised| advised.database.digest()),
+        scanner_reports: Vec::new(),
         images: Vec::new(),
     };
     let of = |image: &Moving| {

@@ -2,7 +2,7 @@
 //!
 //! Takes what [`sbom`](super::sbom) describes and a database, gives a scan and its account.
 
-use crate::advisory::{self, Database, DatabaseError, Matched, Scan, State, vex};
+use crate::advisory::{self, Database, DatabaseError, Matched, Outside, Scan, State, vex};
 use crate::bom::{Bom, Subject};
 use crate::finding::escape;
 use crate::oci::Digest;
@@ -22,7 +22,21 @@ pub fn scan(
     database: &Database,
     statements: &[vex::Statement],
 ) -> Result<Scan, DatabaseError> {
-    advisory::scan(bom, database, &|sha256| files.get(sha256).cloned(), statements)
+    let rules = Vulnerabilities::default();
+    scan_with(bom, files, Some(database), Outside { statements, reports: &[], rules: &rules })
+}
+
+/// Looks up what was described, in a database where there is one, and adds what others say of it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn scan_with(
+    bom: &Bom,
+    files: &BTreeMap<Digest, Content>,
+    database: Option<&Database>,
+    outside: Outside<'_>,
+) -> Result<Scan, DatabaseError> {
+    advisory::scan(bom, database, &|sha256| files.get(sha256).cloned(), outside)
 }
 
 /// Says whether a vulnerability rejects: it is open, no mere notice, and as bad as `rules` say.

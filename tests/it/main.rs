@@ -34,6 +34,7 @@ mod reports;
 mod reproducible;
 mod sbom;
 mod scan;
+mod scanners;
 mod signing;
 mod standing;
 mod support;

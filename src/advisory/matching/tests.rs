@@ -3,7 +3,16 @@ use crate::advisory::database::testing::database;
 use crate::bom::testing::{auditable, content, entry, go_binary, image, layer};
 use crate::bom::{self, Detail};
 use crate::image::Origin;
+use crate::settings::Verdict;
 use serde_json::{Value, json};
+
+const RULES: Vulnerabilities = Vulnerabilities {
+    fail_on: Vec::new(),
+    unknown_severity: Verdict::Fail,
+    unfixed: Verdict::Fail,
+};
+/// Nobody says anything of what is scanned.
+const NOBODY: Outside<'static> = Outside { statements: &[], reports: &[], rules: &RULES };
 
 fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str) -> Value {
     json!({"id": id, "affected": [{"package": {"ecosystem": ecosystem, "name": name},
@@ -18,7 +27,7 @@ fn with(mut record: Value, further: Value) -> Value {
 fn scanned(bytes: &[u8], records: &[Value]) -> Scan {
     let content = content(bytes);
     let bom = bom::file(b"app", &content, Detail::All);
-    scan(&bom, &database(records), &|_| Some(content.clone()), &[]).unwrap()
+    scan(&bom, Some(&database(records)), &|_| Some(content.clone()), NOBODY).unwrap()
 }
 
 const GO: &str = "mod\texample.com/app\tv1.0.0\t\ndep\tgolang.org/x/text\tv0.3.6\th1:aa=\n\
@@ -78,7 +87,7 @@ fn debian_goes_by_the_source_package_and_its_version() {
         advisory("DEBIAN-CVE-2026-3", "Debian:13", "glibc", "9"),
         advisory("DEBIAN-CVE-2026-4", "Debian:12", "libc6", "9"),
     ];
-    let scan = scan(&bom, &database(&records), &|_| None, &[]).unwrap();
+    let scan = scan(&bom, Some(&database(&records)), &|_| None, NOBODY).unwrap();
     let ids: Vec<_> = scan.found.iter().map(|one| one.ids[0].as_str()).collect();
     assert_eq!(ids, ["DEBIAN-CVE-2026-1"]);
 }
@@ -97,7 +106,7 @@ fn alpine_goes_by_the_branch_and_the_origin() {
         advisory("ALPINE-CVE-2026-3", "Alpine:v3.20", "openssl", "9"),
         advisory("ALPINE-CVE-2026-4", "Alpine:v3.21", "libcrypto3", "9"),
     ];
-    let scan = scan(&bom, &database(&records), &|_| None, &[]).unwrap();
+    let scan = scan(&bom, Some(&database(&records)), &|_| None, NOBODY).unwrap();
     let ids: Vec<_> = scan.found.iter().map(|one| one.ids[0].as_str()).collect();
     assert_eq!(ids, ["ALPINE-CVE-2026-1"]);
     assert_eq!(scan.looked_up["Alpine:v3.21"], 1);
@@ -163,7 +172,11 @@ fn statements_suppress_what_they_name_and_it_still_shows() {
     let database = database(&[record]);
     let state = |document: Value| {
         let statements = vex::read("our.json", document.to_string().as_bytes()).unwrap();
-        scan(&bom, &database, &|_| None, &statements).unwrap().found[0].state.clone()
+        scan(&bom, Some(&database), &|_| None, Outside { statements: &statements, ..NOBODY })
+            .unwrap()
+            .found[0]
+            .state
+            .clone()
     };
     let document = |name: &str, product: Value, status: &str| {
         json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{
