@@ -119,6 +119,9 @@ struct Package {
     purl: Option<String>,
     /// The name of a distribution's source package, where that is what the report has.
     source: Option<String>,
+    /// The package URLs, without versions, of what the advisories are about, where that is not the
+    /// package that the report names.
+    meant: Vec<String>,
 }
 
 /// Why a report cannot be used.
@@ -243,7 +246,8 @@ impl Reported {
             }
         }
         self.ids = kept;
-        let Package { name, version, purl, source } = &mut self.package;
+        let Package { name, version, purl, source, meant } = &mut self.package;
+        meant.truncate(LIST);
         // What stands for the package in waivers and statements is one, or is not there.
         *purl = purl.take().filter(|text| text.len() <= TEXT && purl::parse(text).is_some());
         *source = source.take().map(|text| cut(&text));

@@ -98,14 +98,18 @@ impl Same<'_> {
 /// The components of a bill, by their packages.
 struct Parts<'a> {
     by_key: BTreeMap<Key, Vec<&'a Component>>,
+    by_path: BTreeMap<(String, String), Vec<&'a Component>>,
     by_source: BTreeMap<&'a str, Vec<&'a Component>>,
 }
 
 impl<'a> Parts<'a> {
     fn of(bom: &'a Bom) -> Self {
-        let mut parts = Self { by_key: BTreeMap::new(), by_source: BTreeMap::new() };
+        let (by_key, by_path, by_source) = Default::default();
+        let mut parts = Self { by_key, by_path, by_source };
         for one in &bom.components {
             if let Some(key) = one.purl.as_deref().and_then(key) {
+                let path = (key.0.clone(), key.1.clone());
+                parts.by_path.entry(path).or_default().push(one);
                 parts.by_key.entry(key).or_default().push(one);
             }
             if let Some(source) = one.source.as_ref().filter(|_| one.kind == Kind::Package) {
@@ -117,6 +121,15 @@ impl<'a> Parts<'a> {
 
     /// Returns the components that a report means.
     fn of_package(&self, package: &Package) -> Vec<&'a Component> {
+        let meant = package.meant.iter().filter_map(|purl| key(purl));
+        let meant: Vec<_> = meant
+            .filter_map(|(kind, path, _)| self.by_path.get(&(kind, path)))
+            .flatten()
+            .copied()
+            .collect();
+        if !meant.is_empty() {
+            return meant;
+        }
         let exact = package.purl.as_deref().and_then(key).and_then(|key| self.by_key.get(&key));
         let found = exact.or_else(|| self.by_source.get(package.source.as_deref()?));
         found.cloned().unwrap_or_default()
@@ -157,14 +170,9 @@ fn is_of(there: &Matched, package: &Package, components: &[&Component]) -> bool 
 }
 
 fn says(report: &Report, one: &Reported) -> String {
-    let word = match (one.word.as_str(), one.severity) {
-        ("", None) => "and does not rate it",
-        ("", Some(_)) => "",
-        (word, _) => word,
-    };
+    let word = if one.word.is_empty() { "unrated" } else { &one.word };
     let id = one.ids.first().map(String::as_str).unwrap_or_default();
-    let text = format!("{} reports {id} in `{}`", report.by(), report.file);
-    if word.is_empty() { text } else { format!("{text}: {word}") }
+    format!("{} reports {id} in `{}`: {word}", report.by(), report.file)
 }
 
 /// Takes a report as evidence of what is there. It can make it worse, and never less bad.

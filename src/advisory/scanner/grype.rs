@@ -113,7 +113,7 @@ fn reported(one: Match) -> Reported {
             name: artifact.name,
             version: artifact.version,
             purl: Some(artifact.purl),
-            source: None,
+            ..Package::default()
         },
         fixed: vulnerability.fix.versions.into_iter().next(),
         severity,

@@ -119,10 +119,13 @@ fn reported(
     ids.sort_by_key(|id| (!id.starts_with("CVE-"), id.starts_with("GHSA-"), id.clone()));
     ids.dedup();
     let Named { name, os_package_name, version, ecosystem } = &entry.package;
-    let about = |one: &&Affected| {
-        one.package.name == *name
-            && one.package.ecosystem.split(':').next() == ecosystem.split(':').next()
+    let here = |one: &&Affected| {
+        one.package.ecosystem.split(':').next() == ecosystem.split(':').next()
     };
+    let all = || records.iter().flat_map(|one| &one.affected).filter(here);
+    // Of a Go program some versions name the main module, whichever module they mean.
+    let is_meant = all().next().is_none() || all().any(|one| one.package.name == *name);
+    let about = |one: &&Affected| here(one) && (!is_meant || one.package.name == *name);
     let none = Affected::default();
     let rates = records.iter().filter_map(|record| {
         let affected = record.affected.iter().find(about).unwrap_or(&none);
@@ -157,6 +160,12 @@ fn reported(
         "Alpine" => Some(purl::build("apk", "alpine", own, version, &[])),
         _ => None,
     };
+    let meant = all().filter(|_| !is_meant).filter_map(|one| match kind {
+        "Go" => Some(purl::golang(&one.package.name, "")),
+        "crates.io" => Some(purl::build("cargo", "", &one.package.name, "", &[])),
+        _ => None,
+    });
+    let meant = meant.collect();
     let is_system = matches!(kind, "Debian" | "Alpine");
     let path = Some(path.trim_start_matches('/')).filter(|path| !is_system && !path.is_empty());
     Reported {
@@ -168,6 +177,7 @@ fn reported(
             purl,
             // Without the other the name is that of the source package.
             source: source.or_else(|| is_system.then(|| name.clone())),
+            meant,
         },
         fixed: fixed.find_map(|event| event.fixed.clone()),
         severity,

@@ -223,3 +223,43 @@ fn hostile_reports_are_refused_or_cut() {
     let length = vec![b' '; LONGEST + 1];
     assert_eq!(Report::read("x", &length), Err(ScannerError::Long));
 }
+
+/// What OSV-Scanner 2.1.0 wrote of an image of karat's with a Go program on Debian packages,
+/// without details, references and credits. It calls every module of the program by the main one's
+/// name.
+const REAL: &[u8] = include_bytes!("../../../tests/it/data/osv-scanner-2.1.0.json");
+
+#[test]
+fn a_report_of_the_real_program_is_read() {
+    let report = Report::read("osv.json", REAL).unwrap();
+    assert_eq!((report.scanner, report.found.len()), (Scanner::OsvScanner, 3));
+    assert_eq!(report.names.diff_ids.len(), 6);
+    for one in &report.found {
+        assert!(one.ids[0].starts_with("CVE-") && one.severity.is_none(), "{one:?}");
+        assert_eq!(one.package.meant, ["pkg:golang/golang.org/x/text"]);
+        assert_eq!(one.paths, ["/usr/bin/hello"]);
+        assert!(one.fixed.is_some(), "{one:?}");
+    }
+}
+
+#[test]
+fn modules_under_the_name_of_the_main_one_are_told_apart() {
+    use crate::advisory::database::testing::database;
+    use crate::advisory::{Outside, scan};
+    use crate::bom::testing::{content, go_binary};
+    use crate::bom::{self, Detail};
+    use crate::settings::Vulnerabilities;
+    let modules = "mod\texample.com/hello\t(devel)\t\ndep\tgolang.org/x/text\tv0.3.6\th1:aa=\n";
+    let bom = bom::file(b"hello", &content(&go_binary(modules)), Detail::All);
+    let known = json!({"id": "GO-2021-0113", "affected": [{"package": {"ecosystem": "Go", "name": "golang.org/x/text"},
+        "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "0.3.7"}]}]}]});
+    let (report, rules) = (Report::read("osv.json", REAL).unwrap(), Vulnerabilities::default());
+    let outside = Outside { statements: &[], reports: &[&report], rules: &rules };
+    let found = scan(&bom, Some(&database(&[known])), &|_| None, outside).unwrap().found;
+    assert_eq!(found.len(), 3, "{found:?}");
+    for one in &found {
+        assert_eq!((one.name.as_str(), one.version.as_str()), ("golang.org/x/text", "v0.3.6"));
+        assert_eq!(one.purl.as_deref(), Some("pkg:golang/golang.org/x/text@v0.3.6"));
+        assert!(one.evidence.iter().any(|line| line.starts_with("OSV-Scanner reports")), "{one:?}");
+    }
+}

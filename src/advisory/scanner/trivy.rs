@@ -103,7 +103,7 @@ fn reported(one: Vulnerability, file: &str) -> Reported {
             name: one.package,
             version: one.installed,
             purl: one.identifier.purl,
-            source: None,
+            ..Package::default()
         },
         fixed: Some(one.fixed),
         severity: word(&one.severity),
