@@ -12,6 +12,7 @@ pub mod rebase;
 pub mod sbom;
 pub mod scan;
 pub mod transfer;
+pub mod vouched;
 
 use crate::bom::{Bom, Kind};
 use crate::finding::report::{Package, PolicyName, ProfileName};

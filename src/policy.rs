@@ -10,7 +10,7 @@ mod waivers;
 use crate::advisory::scanner::Report;
 use crate::advisory::{Database, vex};
 use crate::base::Known;
-use crate::finding::{Finding, Origin, Severity, Status, rules};
+use crate::finding::{Finding, Origin, Rule, Severity, Status, rules};
 use crate::inspect::Inspected;
 use crate::oci::DiffId;
 use crate::settings::{Policy, Profile, ProfileTie, RuleLevel};
@@ -182,6 +182,24 @@ pub fn judge<T>(
     let rejected = rejects(&findings, terms);
     Judged { findings, cleared: (!rejected).then_some(Cleared(subject)) }
 }
+
+/// Judges what is known of an image that is not inspected: gives the findings with what waivers
+/// take off them, the worst first, and whether they reject. Waivers for what only an inspection
+/// finds are left alone.
+pub fn judge_known(mut findings: Vec<Finding>, terms: &Terms<'_>) -> (Vec<Finding>, bool) {
+    set_levels(&mut findings, terms);
+    let is_about = |waiver: &&Waiver| ABOUT_KNOWN.iter().any(|rule| rule.id == waiver.rule);
+    let waivers: Vec<Waiver> = terms.waivers.iter().filter(is_about).cloned().collect();
+    let about_waivers = waivers::apply(&mut findings, &Terms { waivers: &waivers, ..*terms });
+    findings.extend(about_waivers);
+    findings.sort_by(Finding::order);
+    let rejected = rejects(&findings, terms);
+    (findings, rejected)
+}
+
+/// The rules of what is known of an image.
+const ABOUT_KNOWN: [&Rule; 4] =
+    [&rules::VULNERABILITY, &rules::NOT_SCANNED, &rules::ADVISORIES_STALE, &rules::VEX_UNUSED];
 
 /// Says of findings in the layers of a known base that they are: of the longest one that the
 /// image begins with.

@@ -443,6 +443,10 @@ pub(super) struct Verify {
     #[arg(long = "as", value_name = "HOST/REPO", conflicts_with = "bundle")]
     pub(super) place: Option<String>,
     #[command(flatten)]
+    pub(super) advisories: Advisories,
+    #[command(flatten)]
+    pub(super) reports: ScannerReports,
+    #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.
     #[arg(long)]

@@ -20,6 +20,7 @@ use karat::pipeline::mirror as mirroring;
 use karat::pipeline::rebase::RebaseError;
 use karat::pipeline::sbom::SbomError;
 use karat::pipeline::transfer::TransferError;
+use karat::pipeline::vouched::VouchedError;
 use karat::publish::PublishError;
 use karat::publish::registry::PushError;
 use karat::recipe::Recipe;
@@ -194,6 +195,15 @@ fn diagnose(fault: &Fault, recipe: &Recipe) -> Diagnostic {
         FaultError::NoFolder { .. } | FaultError::Path(_) | FaultError::Input(_) => return diagnostic,
     };
     diagnostic.hint(hint)
+}
+
+impl From<VouchedError> for Failure {
+    fn from(error: VouchedError) -> Self {
+        match error {
+            VouchedError::Transfer(error) => error.into(),
+            VouchedError::Database(_) => Self::failed(error.to_string()),
+        }
+    }
 }
 
 impl From<BaseError> for Failure {

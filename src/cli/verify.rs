@@ -3,21 +3,28 @@
 use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
-use super::{network, settings, verify_bundle};
+use super::{network, scan, settings, verify_bundle};
 use karat::finding::escape;
 use karat::image::stored::Stored;
 use karat::oci::reference::is_hosted_repository;
 use karat::oci::{Descriptor, Digest, Reference};
-use karat::settings::{Policy, Requirement};
+use karat::pipeline::vouched::{self, Vouched};
+use karat::policy::{Occasion, Terms};
+use karat::settings::{Policy, Requirement, names_at};
 use karat::signature::sigstore::Signer;
 use karat::time::Now;
 use karat::trust::Trusted;
 use karat::verify::{self, Trust, Verification};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::SystemTime;
 
 pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     if let Some(bundle) = &args.bundle {
+        if !args.reports.files.is_empty() || !args.advisories.vex.is_empty() {
+            return Err(Failure::usage("`--scanner-report` and `--vex` are about an image")
+                .hint("leave `--bundle` out"));
+        }
         return verify_bundle::run(args, bundle, output);
     }
     let policy = settings::policy_here(&args.policy)?.policy;
@@ -37,7 +44,9 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
         _ => local(&reference)?,
     };
     let verification = verify::stored(&stored, &root, &trust, &require)?;
-    let accepted = verification.accepted();
+    let known = known(args, &policy, place.as_deref(), (&stored, &root), &trust)?;
+    let is_bad = |known: &Looked| known.images.iter().any(|one| one.rejected);
+    let accepted = verification.accepted() && !known.as_ref().is_some_and(is_bad);
     if output.is_json() {
         let mut document = json!({
             "schema": "karat.verification/v1",
@@ -47,9 +56,15 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
             "verification": verification,
         });
         demanded(&mut document, &trust);
+        if let Some(Looked { database, images }) = &known {
+            document["vulnerabilities"] = json!({ "database": database, "images": images });
+        }
         output.json(&document);
     } else {
-        print(&reference, &verification, &policy, output);
+        print(&reference, accepted, &verification, &policy, output);
+        if let Some(known) = &known {
+            known.print(output);
+        }
     }
     Ok(code(accepted))
 }
@@ -133,10 +148,95 @@ pub(super) fn code(accepted: bool) -> u8 {
     if accepted { CODE_DONE } else { CODE_REJECTED }
 }
 
-fn print(reference: &Reference, verification: &Verification, policy: &Policy, output: &Output) {
+/// What is known of an image by its signed bills of materials.
+struct Looked {
+    database: Option<Digest>,
+    images: Vec<Vouched>,
+}
+
+/// Looks up what is signed to be in an image, where somebody has given a database or the report
+/// of another scanner.
+fn known(
+    args: &args::Verify,
+    policy: &Policy,
+    place: Option<&str>,
+    (stored, root): (&Stored, &Descriptor),
+    trust: &Trust,
+) -> Result<Option<Looked>, Failure> {
+    let project = settings::project(Path::new("."))?;
+    let advisories = scan::advisories(&args.advisories, policy, project.root())?;
+    let reported = scan::reports(&args.reports, &args.advisories, project.root())?;
+    if advisories.is_none() && reported.reports.is_empty() {
+        return Ok(None);
+    }
+    let waivers = settings::waivers(project.root())?;
+    let names = place.map(names_at).unwrap_or_default();
+    let now = Now::new(SystemTime::now());
+    let terms = Terms::new(policy, &waivers, &names, Occasion::Local, now)?
+        .advised(advisories.as_ref().map(scan::Advisories::advised))
+        .reported(reported.reported());
+    let images = vouched::vulnerabilities(stored, root, trust, &terms)?;
+    let taken =
+        |digest| images.iter().flat_map(|one| &one.scanner_reports).any(|one| one.digest == digest);
+    let judged = images.iter().all(|one| one.error.is_none());
+    if let Some(stray) = reported.reports.iter().find(|one| judged && !taken(one.digest)) {
+        let digests: Vec<String> = images.iter().map(|one| one.digest.to_string()).collect();
+        return Err(scan::other_image(stray, &digests));
+    }
+    let database = advisories.as_ref().map(|one| one.database.digest());
+    Ok(Some(Looked { database, images }))
+}
+
+impl Looked {
+    fn print(&self, output: &Output) {
+        match &self.database {
+            Some(digest) => output.result(&format!("database  {digest}")),
+            None => output.result("database  none"),
+        }
+        for one in &self.images {
+            let platform = one.platform.as_deref().unwrap_or("unknown");
+            let verdict = verdict(!one.rejected);
+            output.result(&format!("  {}  {platform}  vulnerabilities {verdict}", one.digest));
+            if let Some(why) = &one.error {
+                output.result(&format!("    NOT JUDGED {}", escape::terminal(why)));
+            }
+            for finding in &one.findings {
+                let waived = finding.waiver.as_ref().map(|id| format!(" (waived by {id})"));
+                let line = format!(
+                    "    {:<8} {}  {}{}",
+                    finding.severity,
+                    finding.rule.id,
+                    finding.message,
+                    waived.unwrap_or_default()
+                );
+                output.result(&escape::terminal(&line));
+            }
+            let hidden = |found: &&Value| found["state"] != "open" && found["state"] != "waived";
+            for found in one.vulnerabilities.iter().filter(hidden) {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let line = format!(
+                    "    {} {}  {}: {}",
+                    text(&found["state"]),
+                    text(&found["ids"][0]),
+                    text(&found["package"]["name"]),
+                    text(&found["why"])
+                );
+                output.result(&escape::terminal(&line));
+            }
+        }
+    }
+}
+
+fn print(
+    reference: &Reference,
+    accepted: bool,
+    verification: &Verification,
+    policy: &Policy,
+    output: &Output,
+) {
     output.result(&format!(
         "{}  {}  {}",
-        verdict(verification.accepted()),
+        verdict(accepted),
         escape::terminal(&reference.to_string()),
         verification.digest
     ));

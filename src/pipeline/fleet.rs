@@ -8,7 +8,7 @@
 use crate::bom::{Listed, Wanted, spdx23};
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
-use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::oci::{Descriptor, DiffId, Digest, Platform, Reference};
 use crate::pipeline::transfer::{self, TransferError};
 use crate::registry::{Purpose, Registries, RegistryError};
 use crate::settings::Requirement;
@@ -45,6 +45,8 @@ pub struct Part {
     pub digest: Digest,
     /// The digests of its configuration and its layers.
     pub blobs: Vec<Digest>,
+    /// Its layers by what is in them.
+    pub diff_ids: Vec<DiffId>,
     /// What its signed bill lists, or why there is none that counts.
     pub bill: Result<Listed, String>,
 }
@@ -144,10 +146,7 @@ pub fn published(
         digest: Some(digest),
     };
     let origin = transfer::open(registries, &exact, true, true)?;
-    let mut parts = Vec::new();
-    for manifest in origin.stored.manifests(&origin.root)? {
-        parts.push(part(&origin.stored, &manifest, trust)?);
-    }
+    let parts = parts(&origin.stored, &origin.root, trust)?;
     let verification = verify::signed(&origin.stored, &origin.root, trust, require)?;
     let missing = verification.subjects.iter().flat_map(|subject| {
         let lacking = subject.met.iter().filter(|(_, met)| !**met);
@@ -156,6 +155,19 @@ pub fn published(
     let lacks = verification.damage.iter().chain(&verification.revoked).cloned().chain(missing);
     let lacks = lacks.collect();
     Ok(Published { place: format!("{host}/{repository}"), digest, tags, parts, lacks })
+}
+
+/// Returns the platforms of a stored image, with what is signed of each.
+///
+/// # Errors
+/// When the image cannot be read.
+pub fn parts(
+    stored: &Stored,
+    root: &Descriptor,
+    trust: &Trust,
+) -> Result<Vec<Part>, TransferError> {
+    let manifests = stored.manifests(root)?;
+    manifests.iter().map(|manifest| part(stored, manifest, trust)).collect()
 }
 
 fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part, TransferError> {
@@ -167,6 +179,7 @@ fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part,
                 platform: None,
                 digest: descriptor.digest,
                 blobs: Vec::new(),
+                diff_ids: Vec::new(),
                 bill: Err(error.to_string()),
             });
         }
@@ -180,6 +193,7 @@ fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part,
         platform: named.or_else(|| config.platform().known()),
         digest: descriptor.digest,
         blobs,
+        diff_ids: config.rootfs.diff_ids,
         bill: bill(stored, &descriptor.digest, trust)?,
     })
 }

@@ -40,5 +40,6 @@ mod standing;
 mod support;
 mod trust;
 mod upstream;
+mod vouched;
 mod vouching;
 mod waivers;

@@ -119,9 +119,8 @@ fn reported(
     ids.sort_by_key(|id| (!id.starts_with("CVE-"), id.starts_with("GHSA-"), id.clone()));
     ids.dedup();
     let Named { name, os_package_name, version, ecosystem } = &entry.package;
-    let here = |one: &&Affected| {
-        one.package.ecosystem.split(':').next() == ecosystem.split(':').next()
-    };
+    let here =
+        |one: &&Affected| one.package.ecosystem.split(':').next() == ecosystem.split(':').next();
     let all = || records.iter().flat_map(|one| &one.affected).filter(here);
     // Of a Go program some versions name the main module, whichever module they mean.
     let is_meant = all().next().is_none() || all().any(|one| one.package.name == *name);
