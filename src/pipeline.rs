@@ -11,6 +11,7 @@ pub mod mirror;
 pub mod rebase;
 pub mod sbom;
 pub mod scan;
+pub mod signed_vex;
 pub mod transfer;
 pub mod vouched;
 

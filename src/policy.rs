@@ -48,6 +48,7 @@ pub struct Terms<'a> {
     bases: &'a [Known],
     advised: Option<Advised<'a>>,
     reported: Reported<'a>,
+    signed_vex: &'a [vex::Signed],
 }
 
 /// What is known to be vulnerable, and what somebody has said of it.
@@ -92,7 +93,19 @@ impl<'a> Terms<'a> {
     ) -> Result<Self, ProfileTie> {
         let profile = policy.profile_for(names)?;
         let (bases, advised, reported) = (&[][..], None, Reported::default());
-        Ok(Self { policy, profile, waivers, names, occasion, now, bases, advised, reported })
+        let signed_vex = &[][..];
+        Ok(Self {
+            policy,
+            profile,
+            waivers,
+            names,
+            occasion,
+            now,
+            bases,
+            advised,
+            reported,
+            signed_vex,
+        })
     }
 
     /// Takes bases too, by which findings in layers of a base are told apart.
@@ -111,6 +124,22 @@ impl<'a> Terms<'a> {
     #[must_use]
     pub fn reported(self, reported: Reported<'a>) -> Self {
         Self { reported, ..self }
+    }
+
+    /// Takes statements too that somebody has signed who may.
+    #[must_use]
+    pub fn heeding(self, signed_vex: &'a [vex::Signed]) -> Self {
+        Self { signed_vex, ..self }
+    }
+
+    /// Returns the statements that somebody has signed who may.
+    pub fn signed_vex(&self) -> &'a [vex::Signed] {
+        self.signed_vex
+    }
+
+    /// Returns the names that the image goes by, that of its place first.
+    pub fn names(&self) -> &'a [String] {
+        self.names
     }
 
     /// Returns what other scanners have found.

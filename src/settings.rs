@@ -246,17 +246,20 @@ pub enum Requirement {
     TestResult,
     /// That the image has passed a policy.
     Vsa,
+    /// Which known vulnerabilities do not count.
+    Vex,
 }
 
 impl Requirement {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Signature,
         Self::Sbom,
         Self::Provenance,
         Self::Vulnerabilities,
         Self::TestResult,
         Self::Vsa,
+        Self::Vex,
     ];
 
     /// Returns the requirement of a name; none when there is none of it.
@@ -266,7 +269,7 @@ impl Requirement {
 
     /// Returns the predicate type of the statements that satisfy it: cosign 3's own for
     /// signatures, `spdx.dev/Document`, SLSA provenance v1 and verification summary v1, and
-    /// in-toto's vulnerabilities v0.2 and test result v0.1.
+    /// in-toto's vulnerabilities v0.2 and test result v0.1, and OpenVEX v0.2.0.
     pub fn predicate_type(self) -> &'static str {
         match self {
             Self::Signature => "https://sigstore.dev/cosign/sign/v1",
@@ -275,11 +278,16 @@ impl Requirement {
             Self::Vulnerabilities => "https://in-toto.io/attestation/vulns/v0.2",
             Self::TestResult => "https://in-toto.io/attestation/test-result/v0.1",
             Self::Vsa => "https://slsa.dev/verification_summary/v1",
+            Self::Vex => "https://openvex.dev/ns/v0.2.0",
         }
     }
 
     /// Tells which one a statement is, by its predicate type.
     pub fn of(predicate_type: &str) -> Option<Self> {
+        // cosign names no version.
+        if predicate_type == "https://openvex.dev/ns" {
+            return Some(Self::Vex);
+        }
         Self::ALL.into_iter().find(|one| one.predicate_type() == predicate_type)
     }
 }
@@ -293,6 +301,7 @@ impl std::fmt::Display for Requirement {
             Self::Vulnerabilities => "vulnerabilities",
             Self::TestResult => "test-result",
             Self::Vsa => "vsa",
+            Self::Vex => "vex",
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::signature::legacy::{self as old_form, Form};
 use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot, Verified};
 use crate::time::{Date, Moment};
 use serde::Deserialize;
+use std::sync::Arc;
 pub use vsa::VsaTerms;
 
 /// The most signatures on one digest that are looked at.
@@ -28,7 +29,7 @@ pub struct Trust {
     /// Who is trusted. What any of them may state and has signed counts.
     pub signers: Vec<Trusted>,
     /// The authorities and logs.
-    pub root: TrustedRoot,
+    pub root: Arc<TrustedRoot>,
     /// What is trusted no longer, whoever has signed it.
     pub revoked: Vec<Revocation>,
     /// The day on which it is asked, for signatures of which nobody says when they were made;
@@ -54,7 +55,8 @@ pub struct Trusted {
 
 impl Trust {
     /// Takes one signer for everything, for whoever names one.
-    pub fn in_one(signer: Signer, root: TrustedRoot) -> Self {
+    pub fn in_one(signer: Signer, root: impl Into<Arc<TrustedRoot>>) -> Self {
+        let root = root.into();
         let all = Trusted { signer, statements: None, needs_log: false, period: (None, None) };
         Self { signers: vec![all], root, revoked: Vec::new(), today: None, vsa: None }
     }

@@ -19,7 +19,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(report) = Report::read("x", other) {
         let (bom, rules) = (bom::file(b"x", &content(b""), Detail::Lists), Vulnerabilities::default());
         let reported = |reports| {
-            let outside = Outside { statements: &[], reports, rules: &rules };
+            let image = vex::Concerned::default();
+            let outside = Outside { statements: &[], reports, image, rules: &rules };
             scan(&bom, None, &|_| None, outside).expect("there is no database to read").found
         };
         let (once, twice) = (reported(&[&report]), reported(&[&report, &report]));

@@ -14,7 +14,7 @@ use super::{severity, vex};
 use crate::binary::ReadAt;
 use crate::bom::{Bom, Component, Id, Kind};
 use crate::finding::Severity;
-use crate::oci::Digest;
+use crate::oci::{Digest, purl};
 use crate::settings::Vulnerabilities;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +83,8 @@ pub struct Outside<'a> {
     pub statements: &'a [vex::Statement],
     /// What other scanners have found in this very image.
     pub reports: &'a [&'a Report],
+    /// The image that the statements must be about.
+    pub image: vex::Concerned<'a>,
     /// What rejects: no report makes anything reject less.
     pub rules: &'a Vulnerabilities,
 }
@@ -109,7 +111,10 @@ pub fn scan(
     };
     let known = scanner::Known { bom, paths: &paths, database, rules: outside.rules };
     scanner::add(&mut scan.found, outside.reports, &known)?;
-    scan.unused = vex::apply(&mut scan.found, outside.statements);
+    let packages: BTreeSet<(String, String)> =
+        bom.components.iter().filter_map(|one| package(one.purl.as_deref()?)).collect();
+    let has_package = |purl: &str| package(purl).is_none_or(|one| packages.contains(&one));
+    scan.unused = vex::apply(&mut scan.found, outside.statements, outside.image, &has_package);
     scan.found.sort_by(|a, b| {
         let rank = |one: &Matched| (one.state != State::Open, one.notice.is_some());
         rank(a)
@@ -118,6 +123,11 @@ pub fn scan(
             .then_with(|| (&a.ids, &a.name, &a.component).cmp(&(&b.ids, &b.name, &b.component)))
     });
     Ok(scan)
+}
+
+/// Returns type and path of a package URL.
+fn package(purl: &str) -> Option<(String, String)> {
+    purl::parse(purl).map(|parsed| (parsed.kind.to_owned(), parsed.path))
 }
 
 impl Scan {

@@ -4,7 +4,7 @@
 
 use super::matching::{Matched, Scan, State};
 use crate::bom::Subject;
-use crate::oci::purl;
+use crate::oci::{Digest, purl};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -21,12 +21,42 @@ pub struct Statement {
     pub source: String,
     /// The ids of the vulnerability.
     pub ids: Vec<String>,
-    /// What it is about: package URLs, of images or of parts; none for all.
-    pub products: Vec<String>,
+    /// What it is about; none for all.
+    pub products: Vec<About>,
+    /// Whether somebody has signed it, who need not know of what is here.
+    pub signed: bool,
     /// Whether it says that the vulnerability does not count.
     pub suppresses: bool,
     /// Its words: the status, and why.
     pub says: String,
+}
+
+/// What a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The package URL of an image; none for every image.
+    pub image: Option<String>,
+    /// That of a part; none for every part of the image.
+    pub part: Option<String>,
+}
+
+/// Statements that somebody has signed about an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The digest of its manifest, or of the index that it is in.
+    pub subject: Digest,
+    /// What they say.
+    pub statements: Vec<Statement>,
+}
+
+/// The image that statements must be about, where it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Concerned<'a> {
+    /// Its digests: of the manifest, the configuration, the index. None for what is no image, about
+    /// which every statement may be.
+    pub digests: &'a [Digest],
+    /// The names that it goes by.
+    pub names: &'a [String],
 }
 
 /// Why a document cannot be used.
@@ -110,30 +140,49 @@ pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Statement>, VexError> {
             "affected" | "under_investigation" => false,
             other => return Err(VexError::Status(number + 1, other.chars().take(60).collect())),
         };
-        // A part narrows its product down: the part is what the statement is about.
-        let about =
-            one.products.into_iter().flat_map(|product| match product.subcomponents.is_empty() {
-                true => vec![product.id],
-                false => product.subcomponents.into_iter().map(|part| part.id).collect(),
-            });
+        let about = one.products.into_iter().flat_map(|product| {
+            let (image, own) = match is_image(&product.id) {
+                true => (Some(product.id), None),
+                false => (None, Some(product.id)),
+            };
+            // A part narrows its product down: the part is what the statement is about.
+            let parts = match product.subcomponents.is_empty() {
+                true => vec![own],
+                false => product.subcomponents.into_iter().map(|part| Some(part.id)).collect(),
+            };
+            parts.into_iter().map(move |part| About { image: image.clone(), part })
+        });
         let why = [one.justification.as_str(), one.impact_statement.as_str()];
         let why: Vec<&str> = why.into_iter().filter(|text| !text.is_empty()).collect();
         let says = std::iter::once(one.status.as_str()).chain(why).collect::<Vec<_>>().join(": ");
         let ids =
             std::iter::once(one.vulnerability.name).chain(one.vulnerability.aliases).collect();
         let source = source.to_owned();
-        Ok(Statement { source, ids, products: about.collect(), suppresses, says })
+        let products = about.collect();
+        Ok(Statement { source, ids, products, signed: false, suppresses, says })
     };
     document.statements.into_iter().enumerate().map(statement).collect()
 }
 
+fn is_image(id: &str) -> bool {
+    purl::parse(id).is_some_and(|parsed| parsed.kind == "oci")
+}
+
 /// Sets the state of vulnerabilities, of each by the last statement that is about it. Returns the
-/// documents of which no statement suppresses anything, each once, in order; those that want to
-/// suppress nothing are not among them.
-pub(super) fn apply(found: &mut [Matched], statements: &[Statement]) -> Vec<String> {
+/// documents of which no statement suppresses anything, each once, in order. Not among them are
+/// those that want to suppress nothing, those that somebody has signed, and those that are about
+/// other images alone: of another name or digest, or of packages that are not here, as
+/// `has_package` says.
+pub(super) fn apply(
+    found: &mut [Matched],
+    statements: &[Statement],
+    image: Concerned<'_>,
+    has_package: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let here: Vec<&Statement> = statements.iter().filter(|one| one.concerns(image)).collect();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     for matched in found {
-        let last = statements.iter().rev().find(|one| is_about(one, matched));
+        let last = here.iter().rev().find(|one| is_about(one, matched, image));
         let Some(statement) = last.filter(|one| one.suppresses) else { continue };
         // What its functions say already needs no statement, and one is no mistake.
         used.insert(&statement.source);
@@ -143,19 +192,47 @@ pub(super) fn apply(found: &mut [Matched], statements: &[Statement]) -> Vec<Stri
         }
     }
     let mut unused: Vec<String> = Vec::new();
-    for statement in statements.iter().filter(|one| one.suppresses) {
-        if !used.contains(&*statement.source) && !unused.contains(&statement.source) {
+    for statement in here.into_iter().filter(|one| one.suppresses && !one.signed) {
+        let is_here = |about: &About| about.part.as_deref().is_none_or(has_package);
+        let is_of_this = statement.products.is_empty() || statement.products.iter().any(is_here);
+        if is_of_this && !used.contains(&*statement.source) && !unused.contains(&statement.source) {
             unused.push(statement.source.clone());
         }
     }
     unused
 }
 
+impl Statement {
+    /// Says whether it is about an image or a part that may be in it.
+    fn concerns(&self, image: Concerned<'_>) -> bool {
+        self.products.is_empty() || self.products.iter().any(|about| about.concerns(image))
+    }
+}
+
+impl About {
+    /// Says whether it is about an image, where it names one: by the digest, or, without one, by
+    /// the last part of the name.
+    fn concerns(&self, image: Concerned<'_>) -> bool {
+        let Some(named) = self.image.as_deref().and_then(purl::parse) else { return true };
+        if image.digests.is_empty() {
+            return true;
+        }
+        if !named.version.is_empty() {
+            return image.digests.iter().any(|digest| digest.to_string() == named.version);
+        }
+        let last = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        image.names.is_empty() || image.names.iter().any(|name| last(name) == last(&named.path))
+    }
+}
+
 /// Says whether a statement is about a vulnerability of a component: of a product without a
 /// version, of every version.
-fn is_about(statement: &Statement, matched: &Matched) -> bool {
-    let is_product =
-        |product: &String| matched.purl.as_deref().is_some_and(|own| purl::covers(product, own));
+fn is_about(statement: &Statement, matched: &Matched, image: Concerned<'_>) -> bool {
+    let is_product = |about: &About| {
+        let is_part =
+            |part: &str| matched.purl.as_deref().is_some_and(|own| purl::covers(part, own));
+        about.concerns(image) && about.part.as_deref().is_none_or(is_part)
+    };
     statement.ids.iter().any(|id| matched.ids.contains(id))
         && (statement.products.is_empty() || statement.products.iter().any(is_product))
 }

@@ -91,6 +91,9 @@ pub(super) fn rejected(
     for line in report.findings_text(Severity::Low).lines() {
         output.tell(line);
     }
+    for (digest, why) in &clearance.ignored {
+        tell(&format!("ignored   the OpenVEX document {digest}: {why}"));
+    }
     let Some(verification) = &clearance.verification else { return };
     for damage in &verification.damage {
         tell(&format!("differs   {damage}"));

@@ -4,7 +4,8 @@ use super::args::{self, fleet};
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::{network, scan, settings};
-use karat::advisory::{Matched, State};
+use karat::advisory::vex::{Concerned, Statement};
+use karat::advisory::{Matched, Outside, State};
 use karat::bom::Wanted;
 use karat::finding::escape;
 use karat::oci::{Platform, Reference};
@@ -123,12 +124,32 @@ fn judge(args: &fleet::Scan, output: &Output) -> Result<u8, Failure> {
         let mut lines: Vec<String> = Vec::new();
         let mut bad = !published.lacks.is_empty();
         lines.extend(published.lacks.iter().map(|what| format!("  {what}")));
+        lines.extend(
+            published
+                .vex
+                .ignored
+                .iter()
+                .map(|(digest, why)| format!("  ignored the OpenVEX document {digest}: {why}")),
+        );
         for part in &published.parts {
             let looked_up = match &part.bill {
                 Err(why) => Err(why.clone()),
                 Ok(listed) => {
                     let nothing = std::collections::BTreeMap::new();
-                    let found = scans::scan(&listed.bom(), &nothing, database, statements);
+                    let digests = [part.digest, published.digest];
+                    let signed = &published.vex.signed;
+                    let signed = signed.iter().filter(|one| digests.contains(&one.subject));
+                    // What the project says wins over what came with the image.
+                    let statements: Vec<Statement> =
+                        signed.flat_map(|one| &one.statements).chain(statements).cloned().collect();
+                    let names = [published.place.clone()];
+                    let outside = Outside {
+                        statements: &statements,
+                        reports: &[],
+                        image: Concerned { digests: &digests, names: &names },
+                        rules,
+                    };
+                    let found = scans::scan_with(&listed.bom(), &nothing, Some(database), outside);
                     found.map_err(|error| {
                         unread.get_or_insert(error.to_string());
                         error.to_string()

@@ -8,6 +8,7 @@ use karat::finding::escape;
 use karat::image::stored::Stored;
 use karat::oci::reference::is_hosted_repository;
 use karat::oci::{Descriptor, Digest, Reference};
+use karat::pipeline::signed_vex;
 use karat::pipeline::vouched::{self, Vouched};
 use karat::policy::{Occasion, Terms};
 use karat::settings::{Policy, Requirement, names_at};
@@ -56,8 +57,13 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
             "verification": verification,
         });
         demanded(&mut document, &trust);
-        if let Some(Looked { database, images }) = &known {
-            document["vulnerabilities"] = json!({ "database": database, "images": images });
+        if let Some(Looked { database, images, ignored }) = &known {
+            let ignored: Vec<Value> = ignored
+                .iter()
+                .map(|(digest, why)| json!({ "digest": digest, "why": why }))
+                .collect();
+            document["vulnerabilities"] =
+                json!({ "database": database, "images": images, "ignored": ignored });
         }
         output.json(&document);
     } else {
@@ -152,6 +158,8 @@ pub(super) fn code(accepted: bool) -> u8 {
 struct Looked {
     database: Option<Digest>,
     images: Vec<Vouched>,
+    /// The OpenVEX documents beside the image that do not count, and why.
+    ignored: Vec<(Digest, String)>,
 }
 
 /// Looks up what is signed to be in an image, where somebody has given a database or the report
@@ -172,7 +180,9 @@ fn known(
     let waivers = settings::waivers(project.root())?;
     let names = place.map(names_at).unwrap_or_default();
     let now = Now::new(SystemTime::now());
+    let vex = signed_vex::of(stored, root, trust)?;
     let terms = Terms::new(policy, &waivers, &names, Occasion::Local, now)?
+        .heeding(&vex.signed)
         .advised(advisories.as_ref().map(scan::Advisories::advised))
         .reported(reported.reported());
     let images = vouched::vulnerabilities(stored, root, trust, &terms)?;
@@ -184,7 +194,7 @@ fn known(
         return Err(scan::other_image(stray, &digests));
     }
     let database = advisories.as_ref().map(|one| one.database.digest());
-    Ok(Some(Looked { database, images }))
+    Ok(Some(Looked { database, images, ignored: vex.ignored }))
 }
 
 impl Looked {
@@ -192,6 +202,10 @@ impl Looked {
         match &self.database {
             Some(digest) => output.result(&format!("database  {digest}")),
             None => output.result("database  none"),
+        }
+        for (digest, why) in &self.ignored {
+            let line = format!("ignored   the OpenVEX document {digest}: {why}");
+            output.result(&escape::terminal(&line));
         }
         for one in &self.images {
             let platform = one.platform.as_deref().unwrap_or("unknown");

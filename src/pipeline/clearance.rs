@@ -5,6 +5,7 @@
 //! signed summary that says so.
 
 use super::inspect::{self, InspectError};
+use super::signed_vex::{self, SignedVex};
 use super::transfer::{self, Origin, TransferError};
 use crate::attest;
 use crate::finding::report::Report;
@@ -17,6 +18,7 @@ use crate::sign;
 use crate::signature::{self, PrivateKey};
 use crate::time::{Epoch, Now};
 use crate::verify::{self, Trust, Verification};
+use std::sync::Arc;
 
 /// What must be signed of an image, and by whom.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,8 @@ pub struct Clearance {
     pub report: Report,
     /// What is signed; none where nothing has to be.
     pub verification: Option<Verification>,
+    /// The OpenVEX documents beside it that do not count, and why.
+    pub ignored: Vec<(Digest, String)>,
     /// The proof that it has passed the gate.
     cleared: Option<Cleared<()>>,
     of_each: bool,
@@ -146,9 +150,38 @@ pub fn clear(
         }
         None => None,
     };
+    let vex = signed_vex(origin, demand, terms)?;
+    let terms = &terms.heeding(&vex.signed);
     let judged = inspect::opened(reference, &origin.stored, &origin.root, terms)?;
     let of_each = demand.is_none_or(|demand| demand.of_each);
-    Ok(Clearance { report: judged.report, verification, cleared: judged.cleared, of_each })
+    let (report, cleared) = (judged.report, judged.cleared);
+    Ok(Clearance { report, verification, ignored: vex.ignored, cleared, of_each })
+}
+
+/// Reads the statements on vulnerabilities that somebody has signed who may: whom the policy trusts
+/// for the place where the image goes. Where it trusts nobody, that is whoever was named to have
+/// signed the image, and never a maker whose images are only mirrored.
+fn signed_vex(
+    origin: &Origin,
+    demand: Option<Demand<'_>>,
+    terms: &Terms<'_>,
+) -> Result<SignedVex, ClearanceError> {
+    let Some(demand) = demand else { return Ok(SignedVex::default()) };
+    let (stored, root) = (&origin.stored, &origin.root);
+    let policy = terms.policy();
+    if policy.trust.is_empty() {
+        return Ok(match demand.of_each {
+            true => signed_vex::of(stored, root, demand.trust)?,
+            false => SignedVex::default(),
+        });
+    }
+    let Some(place) = terms.names().first() else { return Ok(SignedVex::default()) };
+    let roots = Arc::clone(&demand.trust.root);
+    match Trust::of_policy(policy, place, roots, terms.now()) {
+        Ok(trust) => Ok(signed_vex::of(stored, root, &trust)?),
+        // Nobody's statements count.
+        Err(why) => Ok(SignedVex { ignored: vec![(root.digest, why)], ..SignedVex::default() }),
+    }
 }
 
 /// Says whether a place has a summary of the verification of an image that counts there and does

@@ -9,6 +9,7 @@ use crate::bom::{Listed, Wanted, spdx23};
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, DiffId, Digest, Platform, Reference};
+use crate::pipeline::signed_vex::{self, SignedVex};
 use crate::pipeline::transfer::{self, TransferError};
 use crate::registry::{Purpose, Registries, RegistryError};
 use crate::settings::Requirement;
@@ -34,6 +35,8 @@ pub struct Published {
     /// What of it is revoked, and what is required and not signed of it any more: a summary of
     /// a verification that is too old, for one.
     pub lacks: Vec<String>,
+    /// The statements on its vulnerabilities that are signed, and the documents that do not count.
+    pub vex: SignedVex,
 }
 
 /// An image of one platform.
@@ -154,7 +157,9 @@ pub fn published(
     });
     let lacks = verification.damage.iter().chain(&verification.revoked).cloned().chain(missing);
     let lacks = lacks.collect();
-    Ok(Published { place: format!("{host}/{repository}"), digest, tags, parts, lacks })
+    let vex = signed_vex::of(&origin.stored, &origin.root, trust)?;
+    let place = format!("{host}/{repository}");
+    Ok(Published { place, digest, tags, parts, lacks, vex })
 }
 
 /// Returns the platforms of a stored image, with what is signed of each.

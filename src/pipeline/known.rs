@@ -5,7 +5,7 @@
 
 use super::scan;
 use crate::advisory::scanner::{Identity, Report};
-use crate::advisory::{Database, DatabaseError, Matched, Outside, State};
+use crate::advisory::{Database, DatabaseError, Matched, Outside, State, vex};
 use crate::bom::Bom;
 use crate::finding::report::ScannerReport;
 use crate::finding::{Finding, Severity, Status, Vulnerability, rules};
@@ -50,9 +50,21 @@ pub(super) fn known(
     if advised.is_none() && reports.is_empty() {
         return Ok(Known { findings: vec![not_scanned()], ..Known::default() });
     }
+    let digests: Vec<Digest> = image
+        .map(|image| [Some(image.manifest), Some(image.config), image.index])
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    // What the project says wins over what came with the image.
+    let own = advised.map_or(reported.statements, |advised| advised.statements);
+    let signed = terms.signed_vex().iter().filter(|one| digests.contains(&one.subject));
+    let statements: Vec<vex::Statement> =
+        signed.flat_map(|one| &one.statements).chain(own).cloned().collect();
     let outside = Outside {
-        statements: advised.map_or(reported.statements, |advised| advised.statements),
+        statements: &statements,
         reports: &reports,
+        image: vex::Concerned { digests: &digests, names: terms.names() },
         rules: &terms.policy().gate.vulnerabilities,
     };
     let database = advised.map(|advised| advised.database);

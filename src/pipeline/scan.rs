@@ -22,8 +22,9 @@ pub fn scan(
     database: &Database,
     statements: &[vex::Statement],
 ) -> Result<Scan, DatabaseError> {
-    let rules = Vulnerabilities::default();
-    scan_with(bom, files, Some(database), Outside { statements, reports: &[], rules: &rules })
+    let (image, rules) = (vex::Concerned::default(), Vulnerabilities::default());
+    let outside = Outside { statements, reports: &[], image, rules: &rules };
+    scan_with(bom, files, Some(database), outside)
 }
 
 /// Looks up what was described, in a database where there is one, and adds what others say of it.

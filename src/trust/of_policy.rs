@@ -5,6 +5,7 @@ use crate::settings::Policy;
 use crate::settings::trust::{Bound, Keyless, Subject, TrustedSigner, entries_for};
 use crate::signature::sigstore::{Identity, Signer, TrustedRoot};
 use crate::time::Now;
+use std::sync::Arc;
 
 impl Trust {
     /// Takes those whom a policy trusts to sign an image at `HOST/REPO`: of several entries the
@@ -15,7 +16,7 @@ impl Trust {
     pub fn of_policy(
         policy: &Policy,
         place: &str,
-        root: TrustedRoot,
+        root: impl Into<Arc<TrustedRoot>>,
         now: Now,
     ) -> Result<Self, String> {
         let mut signers = Vec::new();
@@ -31,6 +32,7 @@ impl Trust {
                 period: (entry.not_before, entry.not_after),
             });
         }
+        let root = root.into();
         let trust = Self { signers, root, revoked: Vec::new(), today: None, vsa: None };
         Ok(trust.under(policy, now))
     }

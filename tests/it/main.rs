@@ -40,6 +40,7 @@ mod standing;
 mod support;
 mod trust;
 mod upstream;
+mod vex;
 mod vouched;
 mod vouching;
 mod waivers;

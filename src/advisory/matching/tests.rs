@@ -12,7 +12,12 @@ const RULES: Vulnerabilities = Vulnerabilities {
     unfixed: Verdict::Fail,
 };
 /// Nobody says anything of what is scanned.
-const NOBODY: Outside<'static> = Outside { statements: &[], reports: &[], rules: &RULES };
+const NOBODY: Outside<'static> = Outside {
+    statements: &[],
+    reports: &[],
+    image: vex::Concerned { digests: &[], names: &[] },
+    rules: &RULES,
+};
 
 fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str) -> Value {
     json!({"id": id, "affected": [{"package": {"ecosystem": ecosystem, "name": name},

@@ -245,7 +245,7 @@ fn a_report_of_the_real_program_is_read() {
 #[test]
 fn modules_under_the_name_of_the_main_one_are_told_apart() {
     use crate::advisory::database::testing::database;
-    use crate::advisory::{Outside, scan};
+    use crate::advisory::{Outside, scan, vex};
     use crate::bom::testing::{content, go_binary};
     use crate::bom::{self, Detail};
     use crate::settings::Vulnerabilities;
@@ -254,7 +254,8 @@ fn modules_under_the_name_of_the_main_one_are_told_apart() {
     let known = json!({"id": "GO-2021-0113", "affected": [{"package": {"ecosystem": "Go", "name": "golang.org/x/text"},
         "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "0.3.7"}]}]}]});
     let (report, rules) = (Report::read("osv.json", REAL).unwrap(), Vulnerabilities::default());
-    let outside = Outside { statements: &[], reports: &[&report], rules: &rules };
+    let image = vex::Concerned::default();
+    let outside = Outside { statements: &[], reports: &[&report], image, rules: &rules };
     let found = scan(&bom, Some(&database(&[known])), &|_| None, outside).unwrap().found;
     assert_eq!(found.len(), 3, "{found:?}");
     for one in &found {
