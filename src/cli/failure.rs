@@ -200,7 +200,7 @@ fn diagnose(fault: &Fault, recipe: &Recipe) -> Diagnostic {
 impl From<VouchedError> for Failure {
     fn from(error: VouchedError) -> Self {
         match error {
-            VouchedError::Transfer(error) => error.into(),
+            VouchedError::Stored(error) => error.into(),
             VouchedError::Database(_) => Self::failed(error.to_string()),
         }
     }

@@ -166,16 +166,12 @@ pub fn published(
 ///
 /// # Errors
 /// When the image cannot be read.
-pub fn parts(
-    stored: &Stored,
-    root: &Descriptor,
-    trust: &Trust,
-) -> Result<Vec<Part>, TransferError> {
+pub fn parts(stored: &Stored, root: &Descriptor, trust: &Trust) -> Result<Vec<Part>, StoredError> {
     let manifests = stored.manifests(root)?;
     manifests.iter().map(|manifest| part(stored, manifest, trust)).collect()
 }
 
-fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part, TransferError> {
+fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part, StoredError> {
     let (manifest, config) = match stored.documents(descriptor) {
         Ok(documents) => documents,
         // A platform that is no image says nothing that could be judged.
@@ -188,7 +184,7 @@ fn part(stored: &Stored, descriptor: &Descriptor, trust: &Trust) -> Result<Part,
                 bill: Err(error.to_string()),
             });
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let named = descriptor.platform.as_ref().and_then(|fields| fields.known());
     let blobs = std::iter::once(manifest.config.digest)

@@ -7,12 +7,11 @@
 
 use super::fleet::{self, Part};
 use super::known;
-use super::transfer::TransferError;
 use crate::advisory::DatabaseError;
 use crate::advisory::scanner::Identity;
 use crate::finding::Finding;
 use crate::finding::report::ScannerReport;
-use crate::image::stored::Stored;
+use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest};
 use crate::policy::{self, Terms};
 use crate::trust::Trust;
@@ -47,7 +46,7 @@ pub struct Vouched {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum VouchedError {
     #[error(transparent)]
-    Transfer(#[from] TransferError),
+    Stored(#[from] StoredError),
     #[error("the database of advisories: {0}")]
     Database(#[from] DatabaseError),
 }
