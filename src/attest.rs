@@ -5,6 +5,7 @@
 
 pub mod provenance;
 pub mod summary;
+pub mod vulns;
 
 use crate::finding::report::Report;
 use crate::oci::{Digest, canonical, purl};
@@ -45,6 +46,22 @@ pub fn statements<T>(
         statement(Requirement::Signature.predicate_type(), &unnamed, &json!({})),
         statement(Requirement::Sbom.predicate_type(), &named, sbom),
         statement(Requirement::Provenance.predicate_type(), &named, provenance),
+    ]
+}
+
+/// Makes the statements about one digest of what is known of it: an OpenVEX document, and the
+/// vulnerabilities that count ([`vulns::predicate`]).
+pub fn known<T>(
+    _cleared: &Cleared<T>,
+    name: &str,
+    digest: &Digest,
+    vex: &Value,
+    vulns: &Value,
+) -> Vec<Statement> {
+    let named = json!({ "name": name, "digest": { "sha256": digest.hex() } });
+    vec![
+        statement(Requirement::Vex.predicate_type(), &named, vex),
+        statement(Requirement::Vulnerabilities.predicate_type(), &named, vulns),
     ]
 }
 

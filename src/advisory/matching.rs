@@ -30,6 +30,8 @@ pub struct Scan {
     pub looked_up: BTreeMap<String, usize>,
     /// How many components no advisories are for, by kind: nothing is known of these.
     pub unknown: BTreeMap<&'static str, usize>,
+    /// Of these, how many are of ecosystems that the database has no advisories of.
+    pub lacking: BTreeMap<String, usize>,
     /// The documents of statements of which none suppresses anything here, in order.
     pub unused: Vec<String>,
 }
@@ -178,6 +180,14 @@ impl Scan {
             hit.judge(&mut matched, holders, &functions);
             self.found.push(matched);
         }
+        let sources = &database.header().sources;
+        let is_lacking = |(ecosystem, _): &(&String, &usize)| {
+            // The dump of Debian has those of `Debian:13` too.
+            let whole = ecosystem.split(':').next().unwrap_or_default();
+            !sources.iter().any(|one| one.ecosystem == **ecosystem || one.ecosystem == whole)
+        };
+        let lacking = self.looked_up.iter().filter(is_lacking);
+        self.lacking = lacking.map(|(name, count)| (name.clone(), *count)).collect();
         Ok(())
     }
 }

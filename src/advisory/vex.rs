@@ -2,12 +2,12 @@
 //!
 //! Source: OpenVEX specification 0.2.0.
 
-use super::matching::{Matched, Scan, State};
+use super::matching::{Matched, State};
 use crate::bom::Subject;
 use crate::oci::{Digest, purl};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest document that is read, in bytes.
 pub const LONGEST: usize = 16 << 20;
@@ -237,56 +237,91 @@ fn is_about(statement: &Statement, matched: &Matched, image: Concerned<'_>) -> b
         && (statement.products.is_empty() || statement.products.iter().any(is_product))
 }
 
-/// Writes what a scan has found as one document about the subject: what is open is `affected`,
-/// what is not in the files is `not_affected` with `vulnerable_code_not_present`.
-pub fn to_bytes(scan: &Scan, subject: &Subject) -> Vec<u8> {
-    let product = subject.purl_of_any();
-    let statement = |matched: &Matched| -> Value {
-        let (name, aliases) = matched.ids.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
-        let part = matched.purl.clone().unwrap_or_else(|| matched.name.clone());
-        let mut one = json!({
-            "vulnerability": {"name": name, "aliases": aliases},
-            "products": [{"@id": product, "subcomponents": [{"@id": part}]}],
-            "timestamp": subject.epoch.to_string(),
-        });
-        let further = match &matched.state {
-            State::Open => json!({
-                "status": "affected",
-                "action_statement": match &matched.fixed {
-                    Some(fixed) => format!("{} has it no more", fixed),
-                    None => "no version without it is known".to_owned(),
-                },
-            }),
-            State::NotAffected => json!({
-                "status": "not_affected",
-                "justification": "vulnerable_code_not_present",
-                "impact_statement": matched.evidence.join("; "),
-            }),
-            State::Suppressed(by) => json!({
-                "status": "not_affected",
-                "impact_statement": by,
-            }),
-        };
-        if let (Value::Object(one), Value::Object(further)) = (&mut one, further) {
-            one.extend(further);
+/// Writes what was found as one document about a subject: of itself, or of its platforms. What is
+/// open is `affected`, what is not in the files is `not_affected` with
+/// `vulnerable_code_not_present`. What is said alike of several parts is one statement.
+pub fn to_value(parts: &[(&[Matched], &Subject)], whole: &Subject) -> Value {
+    let mut statements: Vec<Value> = Vec::new();
+    let mut by_words: BTreeMap<String, usize> = BTreeMap::new();
+    for (found, subject) in parts {
+        let product = subject.purl_of_any();
+        for matched in found.iter().filter(|matched| matched.notice.is_none()) {
+            let one = statement(matched, whole);
+            let number = *by_words.entry(one.to_string()).or_insert_with(|| {
+                statements.push(one);
+                statements.len() - 1
+            });
+            let part = matched.purl.clone().unwrap_or_else(|| matched.name.clone());
+            if let Some(Value::Array(products)) = statements[number].get_mut("products") {
+                add_part(products, &product, &part);
+            }
         }
-        one
-    };
-    let counted = scan.found.iter().filter(|matched| matched.notice.is_none());
-    let statements: Vec<Value> = counted.map(statement).collect();
-    let author = subject.supplier.clone().unwrap_or_else(|| "karat".to_owned());
+    }
+    let author = whole.supplier.clone().unwrap_or_else(|| "karat".to_owned());
     let document = Out {
         context: "https://openvex.dev/ns/v0.2.0",
-        id: format!("https://openvex.dev/docs/karat/{}", subject.digest.hex()),
+        id: format!("https://openvex.dev/docs/karat/{}", whole.digest.hex()),
         author,
-        timestamp: subject.epoch.to_string(),
+        timestamp: whole.epoch.to_string(),
         version: 1,
         tooling: concat!("karat ", env!("CARGO_PKG_VERSION")),
         statements,
     };
-    let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    json!(document)
+}
+
+/// Writes what [`to_value`] gives, indented.
+pub fn to_bytes(parts: &[(&[Matched], &Subject)], whole: &Subject) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(&to_value(parts, whole)).unwrap_or_default();
     bytes.push(b'\n');
     bytes
+}
+
+/// Writes a statement that is about no product yet.
+fn statement(matched: &Matched, whole: &Subject) -> Value {
+    let (name, aliases) = matched.ids.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
+    let mut one = json!({
+        "vulnerability": {"name": name, "aliases": aliases},
+        "products": [],
+        "timestamp": whole.epoch.to_string(),
+    });
+    let further = match &matched.state {
+        State::Open => json!({
+            "status": "affected",
+            "action_statement": match &matched.fixed {
+                Some(fixed) => format!("{} has it no more", fixed),
+                None => "no version without it is known".to_owned(),
+            },
+        }),
+        State::NotAffected => json!({
+            "status": "not_affected",
+            "justification": "vulnerable_code_not_present",
+            "impact_statement": matched.evidence.join("; "),
+        }),
+        State::Suppressed(by) => json!({
+            "status": "not_affected",
+            "impact_statement": by,
+        }),
+    };
+    if let (Value::Object(one), Value::Object(further)) = (&mut one, further) {
+        one.extend(further);
+    }
+    one
+}
+
+/// Adds a part of a product to those that a statement is about.
+fn add_part(products: &mut Vec<Value>, product: &str, part: &str) {
+    let part = json!({"@id": part});
+    match products.iter_mut().find(|one| one["@id"] == product) {
+        Some(one) => {
+            if let Some(Value::Array(parts)) = one.get_mut("subcomponents")
+                && !parts.contains(&part)
+            {
+                parts.push(part);
+            }
+        }
+        None => products.push(json!({"@id": product, "subcomponents": [part]})),
+    }
 }
 
 #[derive(Serialize)]

@@ -502,7 +502,7 @@ pub(super) struct Scan {
     /// Shows what does not count too.
     #[arg(long)]
     pub(super) all: bool,
-    /// The platform of an image of several.
+    /// One platform of an image of several; by default all of them are looked up.
     #[arg(long, value_name = "PLATFORM")]
     pub(super) platform: Option<String>,
     #[command(flatten)]
@@ -611,12 +611,15 @@ pub(super) struct Attest {
     #[arg(value_name = "REF")]
     pub(super) reference: String,
     /// What the statement is: a URI, or one of cosign's short names: `spdxjson`, `cyclonedx`,
-    /// `vuln`, `openvex`, `link`, `custom`.
+    /// `vuln`, `openvex`, `link`, `custom`. Of `openvex` and `vulnerabilities` karat finds out by itself
+    /// what to state, with `--db` and no `--predicate`.
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) predicate_type: String,
     /// What is stated, a JSON object.
     #[arg(long, value_name = "FILE")]
-    pub(super) predicate: PathBuf,
+    pub(super) predicate: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) advisories: Advisories,
     #[command(flatten)]
     pub(super) signing: Signing,
 }

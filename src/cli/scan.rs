@@ -5,55 +5,151 @@ use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::{network, settings, site};
 use karat::advisory::scanner::{self, Report, ScannerError};
-use karat::advisory::{Database, DatabaseError, vex};
-use karat::bom::Detail;
+use karat::advisory::{Database, DatabaseError, Matched, Outside, Scan, vex};
+use karat::bom::{About, Detail, Subject};
 use karat::finding::escape;
-use karat::oci::{Platform, Reference};
+use karat::oci::{Digest, Platform, Reference};
 use karat::pipeline::sbom::{Described, describe, opened};
 use karat::pipeline::scan;
 use karat::policy::{Advised, Reported};
 use karat::settings::Policy;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
     let policy = settings::policy_here(&args.policy)?.policy;
     let root = settings::project(Path::new("."))?.root().to_owned();
     let advisories = demanded(&args.advisories, &policy, &root)?;
-    let Advisories { database, statements } = &advisories;
+    let database = &advisories.database;
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose();
     let platform = platform.map_err(|error| Failure::usage(error.to_string()))?;
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
-    let described = match &reference {
+    let scanned = match &reference {
         Reference::Registry { repository, .. } => {
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
-            let name = repository.clone();
-            opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch, Detail::Software)?
+            let describe = |platform: Option<&Platform>| {
+                let (stored, root, detail) = (&origin.stored, &origin.root, Detail::Software);
+                Ok(opened(repository.clone(), stored, root, platform, epoch, detail)?)
+            };
+            scanned(platform.as_ref(), &policy, &advisories, &describe)?
         }
-        _ => describe(&reference, platform.as_ref(), epoch, Detail::Software)?,
-    };
-    let (bom, subject, files) = match described {
-        Described::One(bom, subject, files) => (bom, subject, files),
-        Described::Index { platforms, .. } => {
-            let there: Vec<_> = platforms.iter().map(|(one, ..)| one.to_string()).collect();
-            return Err(Failure::usage("the image is of several platforms")
-                .hint(format!("choose one with `--platform`: {}", there.join(", "))));
+        _ => {
+            let describe = |platform: Option<&Platform>| {
+                Ok(describe(&reference, platform, epoch, Detail::Software)?)
+            };
+            scanned(platform.as_ref(), &policy, &advisories, &describe)?
         }
     };
-    let found = scan::scan(&bom, &files, database, statements)
-        .map_err(|error| Failure::failed(format!("the database of advisories: {error}")))?;
     let rules = &policy.gate.vulnerabilities;
-    match (args.form, output.is_json()) {
-        (Some(ScanFormat::OpenVex), _) => {
-            output.document(&String::from_utf8_lossy(&vex::to_bytes(&found, &subject)));
+    let rejects = |one: &Part| one.scan.found.iter().any(|found| scan::rejects(found, rules));
+    let rejected = scanned.parts.iter().any(rejects);
+    match (args.form, output.is_json(), &scanned.parts[..]) {
+        (Some(ScanFormat::OpenVex), ..) => {
+            let bytes = vex::to_bytes(&scanned.found(), &scanned.whole);
+            output.document(&String::from_utf8_lossy(&bytes));
         }
-        (None, true) => output.json(&scan::to_json(&found, &subject, database, rules)),
-        (None, false) => {
-            output.document(&scan::to_text(&found, &subject, database, rules, args.all))
+        (None, true, [only]) if only.platform.is_none() => {
+            output.json(&scan::to_json(&only.scan, &only.subject, database, rules));
+        }
+        (None, true, parts) => {
+            let image = |part: &Part| {
+                let mut one = scan::to_json(&part.scan, &part.subject, database, rules);
+                one["platform"] = json!(part.platform.as_ref().map(Platform::to_string));
+                one
+            };
+            let whole = &scanned.whole;
+            output.json(&json!({
+                "schema": "karat.scan/v1",
+                "subject": {"name": whole.name, "digest": whole.digest},
+                "database": {"digest": database.digest(), "sources": database.header().sources},
+                "verdict": if rejected { "rejected" } else { "accepted" },
+                "images": parts.iter().map(image).collect::<Vec<_>>(),
+            }));
+        }
+        (None, false, parts) => {
+            for part in parts {
+                if let Some(platform) = &part.platform {
+                    output.result(&format!("platform  {platform}"));
+                }
+                let text = scan::to_text(&part.scan, &part.subject, database, rules, args.all);
+                output.document(&text);
+            }
         }
     }
-    let rejected = found.found.iter().any(|one| scan::rejects(one, rules));
     Ok(if rejected { CODE_REJECTED } else { CODE_DONE })
+}
+
+/// What was looked up: of an image or a file, or of each platform of an image.
+pub(super) struct Scanned {
+    /// What it is of.
+    pub(super) whole: Subject,
+    /// Its platforms, or itself alone.
+    pub(super) parts: Vec<Part>,
+}
+
+/// What was looked up of one platform.
+pub(super) struct Part {
+    /// The platform, of an image of several.
+    platform: Option<Platform>,
+    pub(super) subject: Subject,
+    pub(super) scan: Scan,
+}
+
+impl Scanned {
+    /// Returns what was found, and of what.
+    pub(super) fn found(&self) -> Vec<(&[Matched], &Subject)> {
+        self.parts.iter().map(|part| (&part.scan.found[..], &part.subject)).collect()
+    }
+}
+
+/// Looks up what `describe` gives for a platform; of an index each of its platforms, unless one was
+/// chosen.
+pub(super) fn scanned(
+    platform: Option<&Platform>,
+    policy: &Policy,
+    advisories: &Advisories,
+    describe: &dyn Fn(Option<&Platform>) -> Result<Described, Failure>,
+) -> Result<Scanned, Failure> {
+    let look = |described: Described, platform: Option<Platform>, whole: Option<&Subject>| {
+        let Described::One(bom, subject, files) = described else {
+            return Err(Failure::failed("a platform of the index is an index itself"));
+        };
+        // About a file any statement may be.
+        let digests: Vec<Digest> = match &subject.about {
+            About::File => Vec::new(),
+            About::Image { .. } => {
+                std::iter::once(&subject).chain(whole).map(|one| one.digest).collect()
+            }
+        };
+        let outside = Outside {
+            statements: &advisories.statements,
+            reports: &[],
+            image: vex::Concerned { digests: &digests, names: &[] },
+            rules: &policy.gate.vulnerabilities,
+        };
+        let scan = scan::scan_with(&bom, &files, Some(&advisories.database), outside)
+            .map_err(|error| Failure::failed(format!("the database of advisories: {error}")))?;
+        Ok(Part { platform, subject, scan })
+    };
+    match describe(platform)? {
+        Described::Index { subject: whole, platforms } => {
+            if platforms.is_empty() {
+                return Err(Failure::usage(
+                    "the index has no image of a platform that karat knows",
+                ));
+            }
+            let part = |(platform, ..): &(Platform, Digest, u64)| {
+                look(describe(Some(platform))?, Some(platform.clone()), Some(&whole))
+            };
+            let parts = platforms.iter().map(part).collect::<Result<_, _>>()?;
+            Ok(Scanned { whole, parts })
+        }
+        one => {
+            let part = look(one, None, None)?;
+            Ok(Scanned { whole: part.subject.clone(), parts: vec![part] })
+        }
+    }
 }
 
 /// A database that is open, and what was said of its advisories.

@@ -3,15 +3,21 @@
 use super::args;
 use super::failure::{CODE_DONE, Failure};
 use super::output::Output;
-use super::{settings, verify_bundle};
+use super::{scan, settings, verify_bundle};
+use karat::advisory::{Matched, vex};
 use karat::attest::{self, Statement};
+use karat::bom::{Detail, Subject};
 use karat::image::stored::{Stored, StoredError};
-use karat::oci::{Descriptor, Digest, Reference, strict_json};
+use karat::oci::{Descriptor, Digest, Platform, Reference, strict_json};
+use karat::pipeline::sbom;
 use karat::publish;
+use karat::settings::Requirement;
 use karat::sign;
 use karat::signature::{PrivateKey, bundle};
+use karat::time::Now;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The longest predicate that is read, in bytes: signed, it must fit into a bundle.
 const MAX_PREDICATE: usize = bundle::MAX_SIZE / 2;
@@ -27,12 +33,13 @@ pub(super) fn sign(args: &args::Sign, output: &Output) -> Result<u8, Failure> {
 }
 
 pub(super) fn attest(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
+    let Some(predicate) = &args.predicate else { return looked_up(args, output) };
     let predicate_type = attest::predicate_type(&args.predicate_type).map_err(|error| {
         Failure::usage(error.to_string()).hint("what karat makes itself comes from `build --sign`")
     })?;
-    let bytes = settings::file(&args.predicate, "a predicate", MAX_PREDICATE)?;
+    let bytes = settings::file(predicate, "a predicate", MAX_PREDICATE)?;
     let wrong = |error: String| {
-        Failure::usage(format!("`{}` is no JSON object: {error}", args.predicate.display()))
+        Failure::usage(format!("`{}` is no JSON object: {error}", predicate.display()))
     };
     let predicate: Value = strict_json::value(&bytes).map_err(|error| wrong(error.to_string()))?;
     if !predicate.is_object() {
@@ -44,6 +51,56 @@ pub(super) fn attest(args: &args::Attest, output: &Output) -> Result<u8, Failure
             &json!({ "digest": { "sha256": digest.hex() } }),
             &predicate,
         ))
+    };
+    refer(&args.reference, &args.signing, &statement, output)
+}
+
+/// States what is known of an image: looks it up, and signs it as an OpenVEX document or as a list
+/// of vulnerabilities.
+fn looked_up(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
+    let named = args.predicate_type.as_str();
+    let kind = match named {
+        "openvex" => Requirement::Vex,
+        "vulnerabilities" => Requirement::Vulnerabilities,
+        other => Requirement::of(other).unwrap_or(Requirement::Signature),
+    };
+    let is_vex = kind == Requirement::Vex;
+    if !is_vex && kind != Requirement::Vulnerabilities {
+        return Err(Failure::usage(format!("nothing says what is stated as `{named}`"))
+            .hint("name it with `--predicate FILE`; what karat finds out by itself is `--type openvex` and `--type vulnerabilities`, with `--db FILE`"));
+    }
+    let policy = settings::policy_here(&args::Policy::default())?.policy;
+    let project = settings::project(Path::new("."))?;
+    let advisories = scan::demanded(&args.advisories, &policy, project.root())?;
+    let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
+    // Only layouts get statements.
+    layout(&reference)?;
+    let epoch = settings::epoch(args.signing.source_date_epoch.as_deref())?;
+    let describe = |platform: Option<&Platform>| {
+        Ok(sbom::describe(&reference, platform, epoch, Detail::Software)?)
+    };
+    let scanned = scan::scanned(None, &policy, &advisories, &describe)?;
+    let now = Now::new(SystemTime::now());
+    let predicate = |digest: &Digest| {
+        let is_it = |(_, subject): &&(&[Matched], &Subject)| subject.digest == *digest;
+        let all = scanned.found();
+        let of_one: Vec<_> = all.iter().filter(is_it).copied().collect();
+        let (parts, whole) = match &of_one[..] {
+            [(_, subject), ..] => (&of_one, *subject),
+            [] if scanned.whole.digest == *digest => (&all, &scanned.whole),
+            [] => {
+                return Err(Failure::usage(format!("{digest} is of no platform that karat knows")));
+            }
+        };
+        let found = parts.iter().flat_map(|(found, _)| *found);
+        Ok(match is_vex {
+            true => vex::to_value(parts, whole),
+            false => attest::vulns::predicate(found, &advisories.database, now),
+        })
+    };
+    let statement = |digest: &Digest| {
+        let subject = json!({ "digest": { "sha256": digest.hex() } });
+        Ok(attest::statement(kind.predicate_type(), &subject, &predicate(digest)?))
     };
     refer(&args.reference, &args.signing, &statement, output)
 }

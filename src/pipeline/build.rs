@@ -2,8 +2,8 @@
 //! attestations → signature → outputs.
 
 use super::known::{self, Known};
-use crate::advisory::DatabaseError;
 use crate::advisory::scanner::{self, Identity};
+use crate::advisory::{DatabaseError, Matched, vex};
 use crate::assemble::input::Project;
 use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
@@ -551,34 +551,43 @@ fn papers_and_referrers(
         .collect();
     let mut papers = Vec::new();
     let mut referrers = Vec::new();
-    let mut attest =
-        |subject: &Descriptor, cleared: &Cleared<()>, sbom: &Value, provenance: &Value| {
-            let Some(key) = options.key else { return Ok::<(), BuildError>(()) };
-            let mut put = |statement: &attest::Statement| {
-                let referrer = sign::statement(statement, subject, key, options.epoch)?;
-                for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
-                    layout.write_blob(bytes).map_err(BuildError::Document)?;
-                }
-                let digest = referrer.descriptor.digest;
-                referrers.push(referrer.descriptor);
-                Ok::<_, BuildError>(digest)
-            };
-            let name = &options.recipe.name;
-            let mut inputs = Vec::new();
-            for statement in attest::statements(cleared, name, &subject.digest, sbom, provenance) {
+    let mut attest = |subject: &Descriptor,
+                      cleared: &Cleared<()>,
+                      sbom: &Value,
+                      provenance: &Value,
+                      known: &[(&[Matched], &bom::Subject)],
+                      whole: &bom::Subject| {
+        let Some(key) = options.key else { return Ok::<(), BuildError>(()) };
+        let mut put = |statement: &attest::Statement| {
+            let referrer = sign::statement(statement, subject, key, options.epoch)?;
+            for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
+                layout.write_blob(bytes).map_err(BuildError::Document)?;
+            }
+            let digest = referrer.descriptor.digest;
+            referrers.push(referrer.descriptor);
+            Ok::<_, BuildError>(digest)
+        };
+        let name = &options.recipe.name;
+        let mut inputs = Vec::new();
+        for statement in attest::statements(cleared, name, &subject.digest, sbom, provenance) {
+            inputs.push(put(&statement)?);
+        }
+        // Whoever has not looked for known vulnerabilities does not say that it has passed.
+        if let Some(Advised { database, .. }) = options.advised {
+            let (policy, digest, now) = (options.policy, &subject.digest, options.now);
+            let vex = vex::to_value(known, whole);
+            let found = known.iter().flat_map(|(found, _)| *found);
+            let vulns = attest::vulns::predicate(found, database, now);
+            for statement in attest::known(cleared, name, digest, &vex, &vulns) {
                 inputs.push(put(&statement)?);
             }
-            // Whoever has not looked for known vulnerabilities does not say that it has passed.
-            if options.advised.is_some() {
-                let (policy, digest, now) = (options.policy, &subject.digest, options.now);
-                for statement in
-                    attest::judgements(cleared, name, policy, report, digest, &inputs, now)
-                {
-                    put(&statement)?;
-                }
+            for statement in attest::judgements(cleared, name, policy, report, digest, &inputs, now)
+            {
+                put(&statement)?;
             }
-            Ok(())
-        };
+        }
+        Ok(())
+    };
     // Who gives the image away is for its maker to say, and this is where images say it.
     let said = |key: &str| {
         let recipe = options.recipe;
@@ -590,6 +599,17 @@ fn papers_and_referrers(
         let subject = bom::Subject::new(name, descriptor.digest, descriptor.size, about, epoch);
         bom::Subject { sha512: bom::sha512(&bytes).ok(), ..subject.says(said) }
     };
+    let of_platform = |image: &Platformed| {
+        let (base, base_digest) = &image.account.base;
+        let about = bom::About::Image {
+            platform: Some(image.account.platform.clone()),
+            base: base_digest.map(|digest| (base.clone(), digest)),
+        };
+        subject(&image.documents.descriptor, &image.documents.manifest, about)
+    };
+    let subjects: Vec<bom::Subject> = images.iter().map(of_platform).collect();
+    let known: Vec<(&[Matched], &bom::Subject)> =
+        images.iter().map(|image| &image.known.found[..]).zip(&subjects).collect();
     let several = index.is_some();
     let whole = record.predicate(&made);
     papers.push(("provenance.json".to_owned(), pretty(&whole)));
@@ -603,38 +623,35 @@ fn papers_and_referrers(
             })
             .collect();
         let about = bom::About::Image { platform: None, base: None };
-        let sbom = bom::spdx23::index(&subject(root, bytes, about), &platforms);
+        let subject = subject(root, bytes, about);
+        let sbom = bom::spdx23::index(&subject, &platforms);
         let value = serde_json::from_slice(&sbom).unwrap_or_default();
         papers.push(("sbom.spdx.json".to_owned(), sbom));
         if let Some(cleared) = images.first().and_then(|image| image.judged.cleared.as_ref()) {
-            attest(root, cleared, &value, &whole)?;
+            attest(root, cleared, &value, &whole, &known, &subject)?;
         }
     }
-    for (image, made) in images.iter().zip(&made) {
-        let descriptor = &image.documents.descriptor;
-        let (base, base_digest) = &image.account.base;
-        let about = bom::About::Image {
-            platform: Some(image.account.platform.clone()),
-            base: base_digest.map(|digest| (base.clone(), digest)),
-        };
-        let subject = subject(descriptor, &image.documents.manifest, about);
+    for ((image, made), known) in images.iter().zip(&made).zip(&known) {
+        let (descriptor, subject) = (&image.documents.descriptor, known.1);
         let suffix = if several {
             format!(".{}", image.account.platform.to_string().replace('/', "-"))
         } else {
             String::new()
         };
         papers
-            .push((format!("sbom{suffix}.spdx.json"), bom::spdx23::to_bytes(&image.bom, &subject)));
+            .push((format!("sbom{suffix}.spdx.json"), bom::spdx23::to_bytes(&image.bom, subject)));
         papers.push((
             format!("sbom{suffix}.cdx.json"),
-            bom::cyclonedx::to_bytes(&image.bom, &subject),
+            bom::cyclonedx::to_bytes(&image.bom, subject),
         ));
         if let Some(cleared) = &image.judged.cleared {
             attest(
                 descriptor,
                 cleared,
-                &bom::spdx23::to_value(&image.bom, &subject),
+                &bom::spdx23::to_value(&image.bom, subject),
                 &record.predicate(std::slice::from_ref(made)),
+                std::slice::from_ref(known),
+                subject,
             )?;
         }
     }

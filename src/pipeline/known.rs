@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) database: Option<Digest>,
     /// The reports of other scanners that are about it.
     pub(super) reports: Vec<ScannerReport>,
+    /// What was found, as statements tell it.
+    pub(super) found: Vec<Matched>,
 }
 
 /// Looks up the components of an image or file. `files` are its executables by their hashes,
@@ -76,6 +78,7 @@ pub(super) fn known(
             let sources = database.header().sources.iter();
             let newest = sources.map(|source| source.newest.as_str()).max();
             findings.extend(stale(newest.unwrap_or_default(), terms));
+            findings.extend(lacking(&scan.lacking));
         }
         // What others have found is no reason not to look.
         None => findings.push(not_scanned()),
@@ -93,6 +96,7 @@ pub(super) fn known(
             .collect(),
         database: database.map(Database::digest),
         reports: reports.into_iter().map(named).collect(),
+        found: scan.found,
     })
 }
 
@@ -129,6 +133,17 @@ impl Known {
 fn not_scanned() -> Finding {
     let message = "NOT SCANNED for known vulnerabilities: no database was looked at";
     Finding::new(&rules::NOT_SCANNED, message)
+}
+
+/// Says of which ecosystems nobody has looked for known vulnerabilities.
+fn lacking(ecosystems: &BTreeMap<String, usize>) -> Option<Finding> {
+    let names: Vec<&str> = ecosystems.keys().map(String::as_str).collect();
+    let message = format!(
+        "NOT SCANNED for known vulnerabilities of {}: the database has no advisories of it",
+        names.join(" and of ")
+    );
+    let counts = ecosystems.iter().map(|(name, count)| format!("{count} components of {name}"));
+    (!names.is_empty()).then(|| Finding::new(&rules::NOT_SCANNED, message).because(counts))
 }
 
 /// Says that the newest advisory is too old.

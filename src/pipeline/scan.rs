@@ -94,6 +94,7 @@ pub fn to_json(
         "database": {"digest": database.digest(), "sources": database.header().sources},
         "looked-up": scan.looked_up,
         "unknown": scan.unknown,
+        "not-scanned": scan.lacking,
         "verdict": if scan.found.iter().any(|one| rejects(one, rules)) { "rejected" } else { "accepted" },
         "vulnerabilities": scan.found.iter().map(|one| found(one, rules)).collect::<Vec<_>>(),
     })
@@ -130,6 +131,11 @@ pub fn to_text(
         let unknown = scan.unknown.iter().map(|(name, count)| ((*name).to_owned(), *count));
         let unknown = counts(unknown.collect());
         let _ = writeln!(text, "UNKNOWN   no advisories can be looked up for: {unknown}");
+    }
+    if !scan.lacking.is_empty() {
+        let lacking = scan.lacking.iter().map(|(name, count)| (name.clone(), *count));
+        let lacking = counts(lacking.collect());
+        let _ = writeln!(text, "NOT SCANNED, the database has no advisories of: {lacking}");
     }
     for matched in &scan.found {
         let (state, why) = state(matched);

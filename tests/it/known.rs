@@ -278,7 +278,10 @@ fn what_was_looked_up_and_passed_gets_a_summary_that_verification_demands() {
         "https://slsa.dev/verification_summary/v1".to_owned(),
         "https://in-toto.io/attestation/test-result/v0.1".to_owned(),
     );
-    assert_eq!(kinds("one").len(), 5);
+    assert_eq!(kinds("one").len(), 7);
+    for kind in ["https://openvex.dev/ns/v0.2.0", "https://in-toto.io/attestation/vulns/v0.2"] {
+        assert!(kinds("one").contains(&kind.to_owned()), "{kind}");
+    }
     assert!(kinds("one").contains(&summary) && kinds("one").contains(&result));
     let policy = |further: &str| {
         format!(

@@ -37,6 +37,7 @@ mod scan;
 mod scanners;
 mod signing;
 mod standing;
+mod stated;
 mod support;
 mod trust;
 mod upstream;
