@@ -9,7 +9,7 @@
 
 use super::ReadAt;
 use super::search::scan;
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -112,9 +112,30 @@ const REGISTRY: &str = "/registry/src/";
 const RUSTC: &str = "/rustc/";
 const NOTICES: [&str; 2] = ["Copyright", "\u{a9}"];
 
-static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+/// The marks, each once, and for each what begins with it: the numbers of libraries, and behind
+/// them of the other marks.
+struct Marks {
+    search: AhoCorasick,
+    numbers: Vec<Vec<usize>>,
+}
+
+static MARKS: LazyLock<Option<Marks>> = LazyLock::new(|| {
+    let mut texts: Vec<&str> = Vec::new();
+    let mut numbers: Vec<Vec<usize>> = Vec::new();
     let libraries = LIBRARIES.iter().map(|form| form.mark);
-    AhoCorasick::new(libraries.chain([REGISTRY, RUSTC]).chain(NOTICES)).ok()
+    for (number, text) in libraries.chain([REGISTRY, RUSTC]).chain(NOTICES).enumerate() {
+        match texts.iter().position(|known| *known == text) {
+            Some(at) => numbers.get_mut(at)?.push(number),
+            None => {
+                texts.push(text);
+                numbers.push(vec![number]);
+            }
+        }
+    }
+    // No mark begins with another, so that one search finds where each starts. A search for all
+    // that overlap cannot skip bytes that begin none.
+    let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts).ok()?;
+    Some(Marks { search, numbers })
 });
 static FORMS: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| LIBRARIES.iter().map(|form| regex(form.banner)).collect());
@@ -149,21 +170,28 @@ impl Banners {
             let first = if at == 0 { 0 } else { AROUND };
             let last = if at.saturating_add(chunk.len() as u64) >= end { 0 } else { AROUND };
             let own = first..chunk.len().saturating_sub(last);
-            for hit in marks.find_overlapping_iter(chunk).filter(|hit| own.contains(&hit.start())) {
+            let mut from = 0;
+            while let Some(hit) = marks.search.find(Input::new(chunk).range(from..)) {
+                // Another may begin within this one.
+                from = hit.start() + 1;
+                if !own.contains(&hit.start()) {
+                    continue;
+                }
                 let before = &chunk[hit.start().saturating_sub(AROUND)..hit.start()];
                 let behind = &chunk[hit.start()..chunk.len().min(hit.start() + AROUND)];
                 let place = at.saturating_add(hit.start() as u64);
-                let number = hit.pattern().as_usize();
-                match number.checked_sub(LIBRARIES.len()) {
-                    None => {
-                        if let Some(library) = library(number, behind, place) {
-                            let key = (number, library.version.clone());
-                            libraries.entry(key).or_insert(library);
+                for number in marks.numbers.get(hit.pattern().as_usize()).into_iter().flatten() {
+                    match number.checked_sub(LIBRARIES.len()) {
+                        None => {
+                            if let Some(library) = library(*number, behind, place) {
+                                let key = (*number, library.version.clone());
+                                libraries.entry(key).or_insert(library);
+                            }
                         }
+                        Some(0) => found.add_crate(behind),
+                        Some(1) => found.add_commit(behind),
+                        Some(_) => found.add_notice(before, behind),
                     }
-                    Some(0) => found.add_crate(behind),
-                    Some(1) => found.add_commit(behind),
-                    Some(_) => found.add_notice(before, behind),
                 }
             }
             None::<()>
@@ -328,6 +356,28 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!((found[0].name, found[0].version.as_deref()), (name, version), "{text}");
         }
+    }
+
+    #[test]
+    fn marks_that_begin_in_each_other_are_all_found() {
+        let marks = MARKS.as_ref().unwrap();
+        let texts: Vec<&str> = LIBRARIES.iter().map(|form| form.mark).collect();
+        let all: Vec<&str> =
+            texts.iter().copied().chain([REGISTRY, RUSTC]).chain(NOTICES).collect();
+        for one in &all {
+            let is_front = |other: &&&str| **other != *one && other.starts_with(one);
+            assert_eq!(all.iter().find(is_front), None, "{one}");
+        }
+        assert_eq!(marks.numbers.iter().map(Vec::len).sum::<usize>(), all.len());
+        let commit = "a".repeat(40);
+        let text =
+            format!("/registry/src/rustc/{commit}/library OpenSSL OpenSSL 3.5.4 30 Sep 2025");
+        let found = read(text.as_bytes());
+        assert_eq!(found.rustc, BTreeSet::from([commit]));
+        assert_eq!(found.libraries.len(), 1);
+        // Both libraries of one mark are asked.
+        let ng = read(b"\0 deflate 1.3.1.zlib-ng Copyright\0").libraries;
+        assert_eq!(ng.iter().map(|one| one.name).collect::<Vec<_>>(), ["zlib-ng"]);
     }
 
     #[test]

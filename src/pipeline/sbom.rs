@@ -4,7 +4,7 @@
 
 use super::inspect::{InspectError, LAYERS, MAX_FILE};
 use crate::archive::Limits;
-use crate::bom::{self, About, Bom, Detail, Subject};
+use crate::bom::{self, About, Bom, Component, Detail, Subject};
 use crate::image::Image;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
@@ -175,9 +175,10 @@ fn file(path: &Path, epoch: Epoch, detail: Detail) -> Result<Described, SbomErro
     let bom = bom::file(name.as_bytes(), &content, detail);
     let (digest, size) = (content.sha256(), found.len());
     let mut subject = Subject::new(name, digest, size, About::File, epoch);
-    if detail == Detail::All {
-        subject.sha512 = bom::sha512(&content).ok();
-    }
+    // Made already for the component of the file.
+    let own =
+        |one: &Component| one.file.as_ref().filter(|one| one.sha256 == digest)?.sha512.clone();
+    subject.sha512 = bom.components.iter().find_map(own);
     let files = BTreeMap::from([(digest, content)]);
     Ok(Described::One(Box::new(bom), subject, files))
 }
