@@ -10,6 +10,7 @@
 
 pub mod banner;
 pub mod elf;
+pub mod embedded;
 pub mod format;
 pub mod go;
 pub mod language;

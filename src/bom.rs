@@ -12,6 +12,7 @@ mod component;
 pub mod cyclonedx;
 mod debian;
 mod document;
+mod embedded;
 mod executable;
 mod golang;
 pub mod licence;

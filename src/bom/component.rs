@@ -142,6 +142,8 @@ pub enum Evidence {
     Banner,
     /// The paths of source files that panics name.
     PanicPath,
+    /// The list that native-image or .NET leaves.
+    EmbeddedList,
     /// A document that came with the file, and names it by its hash.
     Sidecar,
 }
@@ -160,6 +162,7 @@ impl Evidence {
             Self::GoFunctions => "go-functions",
             Self::Banner => "banner",
             Self::PanicPath => "panic-path",
+            Self::EmbeddedList => "embedded-list",
             Self::Sidecar => "sidecar",
         }
     }
@@ -171,6 +174,7 @@ impl Evidence {
             Self::BaseRecord | Self::Content => 100,
             Self::DpkgStatus | Self::ApkDatabase => 95,
             Self::GoBuildInfo | Self::CargoAuditable => 95,
+            Self::EmbeddedList => 90,
             Self::PackageNote | Self::Banner => 80,
             Self::GoFunctions | Self::PanicPath => 60,
             Self::Sidecar => 50,

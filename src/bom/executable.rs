@@ -1,13 +1,15 @@
 //! What one ELF file says of itself: the component of the file and of its parts.
 
+use super::embedded as lists;
 use super::{
     Completeness, Component, Detail, Evidence, Id, Kind, cargo, component, golang, purl, traces,
 };
 use crate::binary::banner::Banners;
 use crate::binary::elf::{Linkage, View};
 use crate::binary::language::{Language, language};
-use crate::binary::{ReadAt as _, go, rust};
+use crate::binary::{ReadAt as _, embedded, go, rust};
 use crate::finding::escape;
+use crate::oci::Digest;
 use crate::store::Content;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -158,9 +160,46 @@ impl Examined {
                 self.gaps.push(("the list of Go modules", error.to_string()));
             }
         }
+        if self.executable.language.is_none() && !broken {
+            broken = self.read_embedded(content, view);
+        }
         if broken {
             self.known(Completeness::Unknown);
         }
+    }
+
+    /// Reads what the tools of managed languages list. Returns whether a list is there that
+    /// cannot be read.
+    fn read_embedded(&mut self, content: &Content, view: &View) -> bool {
+        let sha256 = content.sha256();
+        let found = [
+            (
+                "the embedded bill of materials",
+                embedded::native_image(content, view),
+                lists::native_image as fn(&Digest, &Value) -> Option<Parts>,
+            ),
+            ("the list of .NET libraries", embedded::dotnet(content), lists::dotnet),
+        ];
+        let mut broken = false;
+        for (what, document, parts) in found {
+            match document.map(|document| document.map(|one| parts(&sha256, &one))) {
+                Ok(Some(Some(parts))) => {
+                    self.adopt(parts);
+                    // What is linked in beside it is in no such list.
+                    self.known(Completeness::Incomplete);
+                }
+                Ok(Some(None)) => {
+                    broken = true;
+                    self.gaps.push((what, "it lists no components".to_owned()));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    broken = true;
+                    self.gaps.push((what, error.to_string()));
+                }
+            }
+        }
+        broken
     }
 
     fn read_notes(&mut self, content: &Content, view: &View) {
@@ -365,6 +404,51 @@ mod tests {
         );
         let nameless = Writer::executable().note("FDO", 0xcafe_1a7e, br#"{"name":7}"#).finish();
         assert_eq!(bom(&nameless).gaps.len(), 1);
+    }
+
+    #[test]
+    fn lists_of_managed_languages_give_their_libraries() {
+        use crate::binary::embedded::testing::{bundle, exported, gzip};
+        let packed = gzip(
+            r#"{"bomFormat":"CycloneDX","specVersion":"1.4","components":[
+                {"type":"library","group":"io.netty","name":"netty-codec-http2","version":"4.1.76.Final"},
+                {"type":"library","name":"x","version":"1","purl":"pkg:maven/org.x/x@1","licenses":[{"license":{"id":"MIT"}}]}]}"#,
+        );
+        let java = bom(&exported(&packed, packed.len() as u64));
+        let netty = named(&java, Kind::ToldLibrary, "io.netty/netty-codec-http2");
+        assert_eq!(
+            netty.purl.as_deref(),
+            Some("pkg:maven/io.netty/netty-codec-http2@4.1.76.Final")
+        );
+        assert_eq!((netty.evidence.word(), netty.confidence), ("embedded-list", 90));
+        let x = named(&java, Kind::ToldLibrary, "x");
+        assert_eq!(
+            (x.purl.as_deref(), x.licence.as_deref()),
+            (Some("pkg:maven/org.x/x@1"), Some("MIT"))
+        );
+        assert_eq!(named(&java, Kind::Executable, "app").parts, Completeness::Incomplete);
+        assert!(java.gaps.is_empty(), "{:?}", java.gaps);
+
+        let dotnet = bom(&bundle(
+            r#"{"runtimeTarget":{"name":".NETCoreApp,Version=v8.0/linux-x64"},
+                "targets":{".NETCoreApp,Version=v8.0/linux-x64":{
+                    "app/1.0.0":{"dependencies":{"Newtonsoft.Json":"13.0.1"}},"Newtonsoft.Json/13.0.1":{}}},
+                "libraries":{"app/1.0.0":{"type":"project"},"Newtonsoft.Json/13.0.1":{"type":"package"},
+                    "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1":{"type":"runtimepack"}}}"#,
+        ));
+        let json = named(&dotnet, Kind::ToldLibrary, "Newtonsoft.Json");
+        assert_eq!(json.purl.as_deref(), Some("pkg:nuget/Newtonsoft.Json@13.0.1"));
+        let app = named(&dotnet, Kind::ToldLibrary, "app");
+        assert_eq!((&app.purl, &app.depends_on), (&None, &[json.id.clone()].into()));
+        let runtime = named(&dotnet, Kind::ToldLibrary, "Microsoft.NETCore.App.Runtime.linux-x64");
+        assert_eq!(runtime.version.as_deref(), Some("8.0.1"));
+        let program = dotnet.executables().next().unwrap();
+        assert!(program.depends_on.contains(&app.id) && !program.depends_on.contains(&json.id));
+        // What cannot be read is a gap, and the file is there all the same.
+        for bytes in [exported(b"no gzip", 7), bundle("{}"), bundle("[")] {
+            let bom = bom(&bytes);
+            assert_eq!((bom.gaps.len(), bom.components.len()), (1, 1), "{:?}", bom.gaps);
+        }
     }
 
     #[test]

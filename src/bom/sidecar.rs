@@ -34,6 +34,15 @@ pub(super) struct Told {
     pub(super) application: bool,
 }
 
+impl Told {
+    /// Gives a component the words of the document.
+    pub(super) fn describe(self, component: &mut Component) {
+        component.licence = self.licence;
+        component.copyright = self.copyright;
+        component.supplier = self.supplier;
+    }
+}
+
 /// Reads the components of a document, SPDX 2 or CycloneDX, the one that it is about first.
 /// None for other documents, and for those with more than 100,000 components.
 pub(super) fn told(document: &Value) -> Option<Vec<Told>> {
@@ -115,9 +124,7 @@ impl Builder {
                 let mut part = Component::new(id, Kind::ToldLibrary, &one.name, Evidence::Sidecar);
                 part.version = (!one.version.is_empty()).then(|| one.version.clone());
                 part.purl = (!one.purl.is_empty()).then(|| one.purl.clone());
-                part.licence.clone_from(&one.licence);
-                part.copyright.clone_from(&one.copyright);
-                part.supplier.clone_from(&one.supplier);
+                Told::clone(one).describe(&mut part);
                 if let Some(component) = self.get_mut(executable) {
                     component.depends_on.insert(part.id.clone());
                 }
