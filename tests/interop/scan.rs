@@ -1,7 +1,8 @@
 //! Known vulnerabilities of programs that real compilers have made, and the real advisories.
 
-use crate::project::Project;
-use crate::support::{Outcome, command, corpus, finish, succeed};
+use crate::project::{Layout, Project};
+use crate::signing::cosign_verify;
+use crate::support::{Outcome, command, corpus, finish, program, succeed};
 use serde_json::{Value, json};
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -93,5 +94,103 @@ pub(crate) fn the_real_dumps_are_imported_whole() -> Outcome {
         counts,
         [(Some("Go"), Some(4291), Some(0)), (Some("crates.io"), Some(1206), Some(0))]
     );
+    Ok(())
+}
+
+/// What a signed build states of vulnerabilities is signed as everything else.
+pub(crate) fn cosign_verifies_what_is_stated_of_vulnerabilities() -> Outcome {
+    let cosign = program("cosign")?;
+    let project = Project::of_a_go_program()?;
+    let unreached = json!({"id": "GO-2", "modified": "2026-08-01T00:00:00Z",
+        "affected": [{"package": {"ecosystem": "Go", "name": "stdlib"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "99.0.0"}]}],
+            "ecosystem_specific": {"imports": [{"path": "archive/zip", "symbols": ["OpenReader"]}]}}]});
+    database(&project, &[unreached]);
+    project.key();
+    let digest =
+        project.build(&["--sign", "cosign.key", "--db", "go.db", "--output", "oci:layout"]);
+    let layout = Layout::open(project.path("layout"), digest);
+    let file = project.path("bundle.json");
+    for kind in ["https://openvex.dev/ns/v0.2.0", "https://in-toto.io/attestation/vulns/v0.2"] {
+        let bundles = layout.bundles();
+        let stated: Vec<_> = bundles.iter().filter(|one| one.predicate_type == kind).collect();
+        assert_eq!(stated.len(), layout.manifests().len() + 1, "{kind}: of the index too");
+        for bundle in stated {
+            std::fs::write(&file, &bundle.bytes).expect("a file");
+            let key = project.path("cosign.pub");
+            succeed(&mut cosign_verify(&cosign, &key, &file, kind, bundle.hex()));
+        }
+    }
+    // No bill tells functions: what the build has found in them is known by what it has signed.
+    let verify =
+        ["verify", "oci:layout", "--key", "cosign.pub", "--db", "go.db", "--format", "json"];
+    let verified: Value =
+        serde_json::from_str(&succeed(project.karat().args(verify))).expect("JSON");
+    let images = verified["vulnerabilities"]["images"].as_array().expect("images");
+    for image in images {
+        assert_eq!(image["vulnerabilities"][0]["state"], "suppressed", "{image:#}");
+        let why = image["vulnerabilities"][0]["why"].as_str().expect("why");
+        assert!(why.contains("vulnerable_code_not_present"), "{why}");
+    }
+    Ok(())
+}
+
+/// An archive of an image, and of another.
+fn archives() -> Result<Project, crate::support::Skip> {
+    let project = Project::of_a_c_program()?;
+    project.build(&["--output", "archive:app.tar"]);
+    project.write("config/app.conf", "mode = another\n");
+    project.build(&["--output", "archive:other.tar"]);
+    Ok(project)
+}
+
+/// Inspects an archive with a report.
+fn taken(project: &Project, archive: &str) -> (Option<i32>, Value) {
+    let mut karat = project.karat();
+    karat.args(["inspect", archive, "--scanner-report", "report.json", "--format", "json"]);
+    let output = finish(&mut karat);
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+/// Trivy looks nothing up here, for want of its database; which image it names is what counts.
+pub(crate) fn reports_of_trivy_are_taken_for_the_image_that_they_name() -> Outcome {
+    let trivy = program("trivy")?;
+    let project = archives()?;
+    succeed(
+        command(trivy)
+            .args(["image", "--input", "app.tar", "--format", "json", "--output", "report.json"])
+            .args(["--scanners", "secret", "--offline-scan", "--cache-dir", "cache", "--quiet"])
+            .current_dir(project.path("")),
+    );
+    let (code, report) = taken(&project, "app.tar");
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["scanner-reports"][0]["scanner"], "Trivy", "{report:#}");
+    assert_eq!(taken(&project, "other.tar").0, Some(2));
+    Ok(())
+}
+
+/// Grype takes over how syft names an image; its own database cannot be had without a network, so
+/// that the document around it is written here.
+pub(crate) fn the_image_that_syft_names_is_the_one_of_grypes_reports() -> Outcome {
+    let syft = program("syft")?;
+    let project = archives()?;
+    for form in ["docker-archive", "oci-archive"] {
+        let text = succeed(
+            command(&syft)
+                .args(["scan", &format!("{form}:app.tar"), "--output", "syft-json", "--quiet"])
+                .env("SYFT_CHECK_FOR_APP_UPDATE", "false")
+                .current_dir(project.path("")),
+        );
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(found["source"]["type"], "image");
+        let report = json!({"matches": [],
+            "source": {"type": "image", "target": found["source"]["metadata"]},
+            "descriptor": {"name": "grype", "version": "0.1"}});
+        project.write("report.json", &report.to_string());
+        let (code, report) = taken(&project, "app.tar");
+        assert_eq!(code, Some(0), "{form}: {report:#}");
+        assert_eq!(report["scanner-reports"][0]["scanner"], "Grype", "{form}: {report:#}");
+        assert_eq!(taken(&project, "other.tar").0, Some(2), "{form}");
+    }
     Ok(())
 }

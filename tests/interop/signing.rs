@@ -32,7 +32,13 @@ fn bundles(layout: &Layout) -> Vec<Bundle> {
 }
 
 /// `cosign verify-blob-attestation`, without a transparency log.
-fn cosign_verify(cosign: &Path, key: &Path, file: &Path, kind: &str, hex: &str) -> Command {
+pub(crate) fn cosign_verify(
+    cosign: &Path,
+    key: &Path,
+    file: &Path,
+    kind: &str,
+    hex: &str,
+) -> Command {
     let mut cosign = command(cosign);
     cosign.arg("verify-blob-attestation").arg("--key").arg(key).arg("--bundle").arg(file);
     cosign.args(["--type", kind, "--digest", hex, "--digestAlg", "sha256"]);
