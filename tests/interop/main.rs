@@ -91,8 +91,6 @@ cases! {
     scan:
         functions_that_go_has_not_linked_are_not_affected
         cosign_verifies_what_is_stated_of_vulnerabilities
-        reports_of_trivy_are_taken_for_the_image_that_they_name
-        the_image_that_syft_names_is_the_one_of_grypes_reports
         the_real_dumps_are_imported_whole;
     gotar:
         go_lists_the_accepted_layers_of_the_table

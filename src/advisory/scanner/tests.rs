@@ -264,3 +264,22 @@ fn modules_under_the_name_of_the_main_one_are_told_apart() {
         assert!(one.evidence.iter().any(|line| line.starts_with("OSV-Scanner reports")), "{one:?}");
     }
 }
+
+/// How Syft 1.20.0 names an image of karat's, which Grype takes over into `source`.
+const SYFT: &[u8] = include_bytes!("../../../tests/it/data/syft-1.20.0-source.json");
+
+#[test]
+fn the_image_is_named_as_the_real_syft_names_it() {
+    let source: Value = serde_json::from_slice(SYFT).unwrap();
+    let report = read(&grype(source, json!([]))).unwrap();
+    // The digests of the manifest in the layout's `index.json`, and of the configuration in it.
+    let manifest = "sha256:8b4877211b4aa9f2d4991dd5738bdfe7fba7771d38878314546e567953e9d0d7";
+    let config = "sha256:1af3fb164a932a645316dd3786857fff32a3d680823b2494297d376fb3d237d9";
+    let named = Identity {
+        manifest: manifest.parse().unwrap(),
+        config: config.parse().unwrap(),
+        ..image()
+    };
+    assert!(report.is_about(&named) && !report.is_about(&image()));
+    assert_eq!(report.names.manifest, Some(named.manifest));
+}
