@@ -15,6 +15,7 @@ mod fleet;
 mod inspect;
 mod key;
 mod load;
+mod meter;
 mod mirror;
 mod network;
 mod output;

@@ -5,6 +5,7 @@
 //! and in an unlinked temporary file when they are not.
 
 pub mod cache;
+pub mod progress;
 
 use crate::binary::ReadAt;
 use crate::oci::Digest;

@@ -485,7 +485,7 @@ impl From<ClearanceError> for Failure {
         match error {
             ClearanceError::Stored(error) => error.into(),
             ClearanceError::Inspect(error) => error.into(),
-            ClearanceError::Transfer(error) => error.into(),
+            ClearanceError::Transfer(error) => (*error).into(),
             ClearanceError::Sign(_) => Self::failed(message),
             ClearanceError::NotTheirs(..) => Self { code: CODE_REJECTED, ..Self::usage(message) }
                 .hint("a `[[trust]]` of the policy lets a key sign with `statements = [\"vsa\"]`"),

@@ -2,6 +2,7 @@
 
 use super::args;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
+use super::meter::Meter;
 use super::network;
 use super::output::Output;
 use super::scan;
@@ -122,6 +123,7 @@ fn remote(
     output: &Output,
 ) -> Result<Report, Failure> {
     let origin = network::origin(reference, terms.policy(), args.offline, false, output)?;
+    let _meter = Meter::start(&reference.to_string(), &origin.stored.progress, output);
     Ok(pipeline::inspect::opened(reference, &origin.stored, &origin.root, terms)?.report)
 }
 

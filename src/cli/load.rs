@@ -2,6 +2,7 @@
 
 use super::args::{self, Engine};
 use super::failure::{CODE_DONE, Failure};
+use super::meter::Meter;
 use super::output::{Output, bytes};
 use super::{network, settings, verify};
 use karat::finding::escape;
@@ -41,7 +42,10 @@ pub(super) fn run(args: &args::Load, output: &Output) -> Result<u8, Failure> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("a temporary folder cannot be made: {error}")))?;
     let file = folder.path().join("image.tar");
-    let pulled = transfer::pull(&origin, &name, &Destination::Archive(file.clone()))?;
+    let pulled = {
+        let _meter = Meter::start(&name, &origin.stored.progress, output);
+        transfer::pull(&origin, &name, &Destination::Archive(file.clone()))?
+    };
     output.tell(&format!("{}, checked; goes to {}", bytes(pulled.bytes), program.display()));
     import(engine, &program, &file)?;
     let digest = origin.root.digest;

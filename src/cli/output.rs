@@ -13,6 +13,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 pub(super) struct Output {
     format: Format,
     colour: bool,
+    /// Whether standard error is a terminal that can write over a line.
+    interactive: bool,
     /// Whether a result could not be printed.
     lost: Cell<bool>,
 }
@@ -20,9 +22,15 @@ pub(super) struct Output {
 impl Output {
     /// Reads once whether standard error is a terminal that wants colour.
     pub(super) fn new(format: Format) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        let interactive = io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { format, colour: wanted && io::stderr().is_terminal(), lost: Cell::new(false) }
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { format, colour: interactive && !plain, interactive, lost: Cell::new(false) }
+    }
+
+    /// Says whether somebody watches who can be shown a line that changes.
+    pub(super) fn is_interactive(&self) -> bool {
+        self.interactive
     }
 
     /// Says whether results are JSON.

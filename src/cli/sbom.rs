@@ -2,6 +2,7 @@
 
 use super::args::{self, SbomFormat};
 use super::failure::{CODE_DONE, Failure};
+use super::meter::Meter;
 use super::output::Output;
 use super::{network, settings};
 use karat::bom::{Detail, Subject, cyclonedx, licence, spdx3, spdx23};
@@ -34,6 +35,7 @@ pub(super) fn run(args: &args::Sbom, output: &Output) -> Result<u8, Failure> {
         Reference::Registry { repository, .. } => {
             let policy = settings::policy_here(&args.policy)?.policy;
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
+            let _meter = Meter::start(repository, &origin.stored.progress, output);
             let name = repository.clone();
             opened(name, &origin.stored, &origin.root, platform.as_ref(), epoch, Detail::All)?
         }

@@ -2,6 +2,7 @@
 
 use super::args::{self, ScanFormat};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::meter::Meter;
 use super::output::Output;
 use super::{network, settings, site};
 use karat::advisory::scanner::{self, Report, ScannerError};
@@ -28,6 +29,7 @@ pub(super) fn run(args: &args::Scan, output: &Output) -> Result<u8, Failure> {
     let scanned = match &reference {
         Reference::Registry { repository, .. } => {
             let origin = network::origin(&reference, &policy, args.offline, false, output)?;
+            let _meter = Meter::start(repository, &origin.stored.progress, output);
             let describe = |platform: Option<&Platform>| {
                 let (stored, root, detail) = (&origin.stored, &origin.root, Detail::Software);
                 Ok(opened(repository.clone(), stored, root, platform, epoch, detail)?)

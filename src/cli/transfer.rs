@@ -3,6 +3,7 @@
 use super::args;
 use super::clearance::{self, Seal};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::meter::Meter;
 use super::network;
 use super::output::{Output, bytes};
 use super::scan;
@@ -160,7 +161,10 @@ fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
         _ => "image".to_owned(),
     };
     let place = Destination::new(destination.clone())?;
-    let pulled = transfer::pull(&origin, &name, &place)?;
+    let pulled = {
+        let _meter = Meter::start(&name, &origin.stored.progress, output);
+        transfer::pull(&origin, &name, &place)?
+    };
     output.tell(&format!(
         "fetched {} blobs, {}; {} were there; {} referrers",
         pulled.fetched,
@@ -210,7 +214,10 @@ fn publish(
     }
     let immutable = asked.policy.registry.as_ref().is_some_and(|one| one.immutable_tags);
     let tags: Vec<String> = tag.iter().chain(asked.tags).cloned().collect();
-    let receipt = transfer::publish(registries, origin, &asked.destination, &tags, immutable)?;
+    let receipt = {
+        let _meter = Meter::start(&place, &origin.stored.progress, output);
+        transfer::publish(registries, origin, &asked.destination, &tags, immutable)?
+    };
     output.tell(&account(&receipt));
     if output.is_json() {
         output.json(&json!({
@@ -305,7 +312,10 @@ impl Publication {
             });
         }
         let immutable = of_policy.is_some_and(|one| one.immutable_tags);
-        let receipt = transfer::publish(&registries, &origin, &self.place, &self.tags, immutable)?;
+        let receipt = {
+            let _meter = Meter::start(&self.place.to_string(), &origin.stored.progress, output);
+            transfer::publish(&registries, &origin, &self.place, &self.tags, immutable)?
+        };
         output.tell(&format!("  {:<10} {}", "published", account(&receipt)));
         let place = self.place.to_string();
         let place = place.strip_prefix("docker://").unwrap_or(&place);
@@ -364,7 +374,10 @@ fn is_cleared(
         .advised(advisories.as_ref().map(scan::Advisories::advised));
     let require = clearance::before(&policy.gate.require, seal.as_ref());
     let demand = trust.as_ref().map(|trust| Demand { trust, require: &require, of_each: true });
-    let found = clear(&asked.source, origin, demand, &terms)?;
+    let found = {
+        let _meter = Meter::start("judging", &origin.stored.progress, output);
+        clear(&asked.source, origin, demand, &terms)?
+    };
     output.tell(&format!("policy {} {}", policy.name, policy.digest()));
     if !found.accepted() {
         clearance::rejected(&asked.source, &found, trust.as_ref(), output);

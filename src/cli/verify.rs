@@ -2,6 +2,7 @@
 
 use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::meter::Meter;
 use super::output::Output;
 use super::{network, scan, settings, verify_bundle};
 use karat::finding::escape;
@@ -44,7 +45,9 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
         }
         _ => local(&reference)?,
     };
+    let meter = Meter::start(&reference.to_string(), &stored.progress, output);
     let verification = verify::stored(&stored, &root, &trust, &require)?;
+    drop(meter);
     let known = known(args, &policy, place.as_deref(), (&stored, &root), &trust)?;
     let is_bad = |known: &Looked| known.images.iter().any(|one| one.rejected);
     let accepted = verification.accepted() && !known.as_ref().is_some_and(is_bad);

@@ -14,11 +14,13 @@ use crate::oci::document::{
 use crate::oci::layout::{REF_NAME, blob_path};
 use crate::oci::legacy::Legacy;
 use crate::oci::{Digest, Reference};
+use crate::store::progress::{Progress, Watched};
 use crate::store::{Positioned, SpoolRoom};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The most entries of the index of a layout: images and their referrers.
 const MAX_INDEX: usize = 10_000;
@@ -33,6 +35,8 @@ pub struct Stored {
     pub saved: Vec<SavedImage>,
     /// Documents that are not there yet, by their digests.
     beside: BTreeMap<Digest, Vec<u8>>,
+    /// How much of the blobs has been read.
+    pub progress: Arc<Progress>,
 }
 
 #[derive(Debug)]
@@ -166,6 +170,7 @@ impl Stored {
             index,
             saved: Vec::new(),
             beside: BTreeMap::new(),
+            progress: Arc::default(),
         })
     }
 
@@ -229,12 +234,24 @@ impl Stored {
             None => Vec::new(),
         };
         let index = index.unwrap_or_else(|| Index::new(Vec::new()));
-        Ok(Self { place: Place::Archive { file, members }, index, saved, beside: BTreeMap::new() })
+        Ok(Self {
+            place: Place::Archive { file, members },
+            index,
+            saved,
+            beside: BTreeMap::new(),
+            progress: Arc::default(),
+        })
     }
 
     /// Takes a place of blobs as a layout with this index.
     pub fn remote(index: Index, blobs: Box<dyn Blobs>) -> Self {
-        Self { place: Place::Remote(blobs), index, saved: Vec::new(), beside: BTreeMap::new() }
+        Self {
+            place: Place::Remote(blobs),
+            index,
+            saved: Vec::new(),
+            beside: BTreeMap::new(),
+            progress: Arc::default(),
+        }
     }
 
     /// Puts something beside what is stored, so that it is read and written elsewhere as if it
@@ -348,7 +365,9 @@ impl Stored {
                 Err(error) => return Err(error.into()),
             },
         };
-        Ok(VerifiedReader::new(reader, *digest.bytes(), descriptor.size))
+        let watched: Box<dyn Read + Send> =
+            Box::new(Watched::new(reader, Arc::clone(&self.progress)));
+        Ok(VerifiedReader::new(watched, *digest.bytes(), descriptor.size))
     }
 
     /// Reads a blob to its end and makes sure that it is what its digest says.

@@ -72,11 +72,17 @@ pub enum ClearanceError {
     #[error(transparent)]
     Inspect(#[from] InspectError),
     #[error(transparent)]
-    Transfer(#[from] TransferError),
+    Transfer(Box<TransferError>),
     #[error("failed to sign: {0}")]
     Sign(#[from] signature::Error),
     #[error("the summary of {0} would not count where it goes: {1} must have signed it")]
     NotTheirs(Digest, String),
+}
+
+impl From<TransferError> for ClearanceError {
+    fn from(error: TransferError) -> Self {
+        Self::Transfer(Box::new(error))
+    }
 }
 
 impl Clearance {

@@ -320,6 +320,8 @@ fn fetch(
 ) -> Result<(), TransferError> {
     let mut wanted: Vec<_> = graph.blobs.iter().collect();
     wanted.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    let progress = &origin.stored.progress;
+    progress.begin(graph.blob_bytes());
     let next = Mutex::new(wanted.into_iter());
     let failed = Mutex::new(None);
     let done = Mutex::new(pulled);
@@ -351,6 +353,9 @@ fn fetch(
             let Some(blob) = lock(&next).next() else { return };
             match one(blob) {
                 Ok(fetched) => {
+                    if !fetched {
+                        progress.skip(blob.size);
+                    }
                     let mut pulled = lock(&done);
                     pulled.present += usize::from(!fetched);
                     pulled.fetched += usize::from(fetched);

@@ -173,6 +173,8 @@ fn blobs(push: &Push<'_>, receipt: &mut Receipt) -> Result<(), PushError> {
         push.graph.blobs.iter().chain(all).filter(|blob| known.insert(blob.digest)).collect();
     // The largest first, so that no thread is left with it at the end.
     wanted.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    let progress = &push.stored.progress;
+    progress.begin(wanted.iter().map(|blob| blob.size).sum());
     let next = Mutex::new(wanted.into_iter());
     let failed = Mutex::new(None);
     let done = Mutex::new(receipt);
@@ -185,6 +187,9 @@ fn blobs(push: &Push<'_>, receipt: &mut Receipt) -> Result<(), PushError> {
             let bytes = StoredBlob { stored: push.stored, descriptor };
             match push.repository.put_blob(&bytes, push.mount_from) {
                 Ok(sent) => {
+                    if !matches!(sent, BlobSent::Uploaded) {
+                        progress.skip(descriptor.size);
+                    }
                     let mut receipt = lock(&done);
                     match sent {
                         BlobSent::Present => receipt.present += 1,

@@ -3,9 +3,10 @@
 use crate::signing::signed;
 use crate::support::proxy::Proxy;
 use crate::support::registry::{Registry, Ways, digest};
-use crate::support::server::{Reply, Server};
+use crate::support::server::{Asked, Reply, Server};
 use crate::support::{Output, Project};
 use serde_json::Value;
+use std::time::Duration;
 
 /// A policy with a registry for which nothing needs to be signed.
 pub(crate) fn policy(host: &str, registry: &str, gate: &str) -> String {
@@ -491,4 +492,58 @@ fn images_are_read_from_their_mirror() {
     // What has no mirror is another host, and not allowed.
     let line = format!("pull docker://up.example.evil.example/app@{root} oci:other");
     run(&project, &line).exits(1).says(&["does not let be reached"]);
+}
+
+/// A pseudoterminal: the end that a program writes to, and what arrives at the other.
+#[cfg(target_os = "linux")]
+fn terminal() -> (std::fs::File, std::thread::JoinHandle<String>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudoterminal");
+    grantpt(&own).expect("it is ours");
+    unlockpt(&own).expect("it opens");
+    let name = ptsname(&own, Vec::new()).expect("it has a name").into_string().expect("a path");
+    let other = std::fs::OpenOptions::new().read(true).write(true).open(name).expect("it opens");
+    let reader = std::thread::spawn(move || {
+        let (mut own, mut seen) = (std::fs::File::from(own), Vec::new());
+        // When the last writer is gone, reading a terminal fails.
+        let _ = std::io::Read::read_to_end(&mut own, &mut seen);
+        String::from_utf8(seen).expect("UTF-8")
+    });
+    (other, reader)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_how_far_it_is_and_nothing_else_does() {
+    let slow = |asked: &Asked, _: usize| {
+        if asked.method == "PUT" && asked.path().contains("/blobs/") {
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        None
+    };
+    let registry = Registry::faulty(Ways { referrers: true, ..Ways::default() }, slow);
+    let (project, host) = (project(), registry.host());
+    let push = |to: &str, term: &str| {
+        let target = format!("docker://{host}/golden/{to}:v1");
+        let (end, reader) = terminal();
+        let mut karat = project.karat(&["push", "oci:one", &target]).env("TERM", term);
+        let quiet = std::process::Stdio::null();
+        let mut child = karat.command().stdout(quiet).stderr(end).spawn().expect("karat starts");
+        // The command holds the writing end too.
+        drop(karat);
+        assert!(child.wait().expect("karat ends").success());
+        reader.join().expect("what was shown")
+    };
+    let shown = push("a", "xterm");
+    let line = shown.split("\r\x1b[K").find(|part| part.contains("/s")).expect("a line over it");
+    assert!(line.contains("golden/a") && line.contains(" of ") && line.contains("B/s"), "{shown}");
+    // The line is gone before anything else is said.
+    let (over, said) = shown.rsplit_once("\r\x1b[K").expect("it is cleared");
+    assert!(!said.contains("B/s") && said.contains("tagged v1"), "{shown}");
+    assert!(!over.contains("tagged v1"), "{shown}");
+
+    let plain = push("b", "dumb");
+    assert!(!plain.contains('\x1b') && plain.contains("tagged v1"), "{plain}");
+    let piped = run(&project, &format!("push oci:one docker://{host}/golden/c:v1")).exits(0);
+    assert!(!piped.stderr.contains('\x1b') && !piped.stderr.contains("B/s"), "{}", piped.stderr);
 }
