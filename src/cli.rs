@@ -26,6 +26,7 @@ mod scan;
 mod settings;
 mod sign;
 mod site;
+mod stock;
 mod transfer;
 mod verify;
 mod verify_bundle;

@@ -1,23 +1,67 @@
-//! What belongs to a site and not to a policy: where packages come from.
+//! What belongs to a site and not to a policy: where packages come from, how connections are
+//! made, and where bytes are kept.
 //!
-//! Takes the text of a `karat-site.toml` and of apt's sources, gives the addresses of mirrors
-//! by the archives that they hold. Opens no file. Nothing here is part of a policy's digest:
-//! what a mirror gives is verified.
+//! Takes the text of a `karat-site.toml` and of apt's sources. Opens no file. Nothing here is part
+//! of a policy's digest: what comes from outside is verified.
 
 pub mod schema;
 
 use crate::finding::diagnostic::{Diagnostic, Diagnostics};
-use crate::strict_toml;
+use crate::strict_toml::{self, Spanned};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// The name of the file, in a project's root or in the user's configuration.
 pub const FILE: &str = "karat-site.toml";
+
+/// How long silence may last, in seconds.
+pub const TIMEOUT: RangeInclusive<u64> = 1..=3600;
+/// How often a request may be tried again.
+pub const RETRIES: RangeInclusive<u64> = 0..=20;
 
 /// A site.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
     /// The mirrors, in order, by the archives that they hold.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// How connections are made.
+    pub network: Network,
+    /// Where bytes are kept between runs.
+    pub cache: Option<PathBuf>,
+}
+
+/// How connections are made, as far as the site's file says it. Files and folders are as written:
+/// they stand below the folder of the site's file unless they are absolute.
+#[derive(Clone, Default)]
+pub struct Network {
+    /// The file with the authorities that take the place of the compiled-in ones, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The folder with certificates of single hosts.
+    pub certs_dir: Option<PathBuf>,
+    /// The file with credentials, in the form of `docker login`.
+    pub auth_file: Option<PathBuf>,
+    /// The hosts without TLS, `HOST[:PORT]`.
+    pub plain_http: Vec<String>,
+    /// After how many seconds of silence a peer counts as dead.
+    pub timeout: Option<u64>,
+    /// How often a request is tried again.
+    pub retries: Option<u64>,
+    /// The proxy for addresses with TLS. May hold a password.
+    pub https_proxy: Option<String>,
+    /// The proxy for addresses without TLS.
+    pub http_proxy: Option<String>,
+    /// The hosts that are reached without a proxy, in the form of `NO_PROXY`.
+    pub no_proxy: Option<String>,
+}
+
+/// Shows no proxy: its address may hold a password.
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = &self.plain_http;
+        f.debug_struct("Network").field("plain_http", plain).finish_non_exhaustive()
+    }
 }
 
 impl Site {
@@ -42,7 +86,37 @@ impl Site {
                 }
             }
         }
+        site.cache = written.cache.and_then(|cache| cache.folder).map(PathBuf::from);
+        if let Some(network) = written.network {
+            site.network = Network::of(network, &mut faults);
+        }
         if faults.is_empty() { Ok(site) } else { Err(diagnose(faults)) }
+    }
+}
+
+impl Network {
+    fn of(written: schema::Network, faults: &mut Vec<Diagnostic>) -> Self {
+        let mut number = |value: Option<Spanned<u64>>, range: RangeInclusive<u64>| {
+            let value = value?;
+            if range.contains(&value.value) {
+                return Some(value.value);
+            }
+            let (from, to) = range.into_inner();
+            let message = format!("{} is no number from {from} to {to}", value.value);
+            faults.push(Diagnostic::new(value.span, message));
+            None
+        };
+        Self {
+            timeout: number(written.timeout, TIMEOUT),
+            retries: number(written.retries, RETRIES),
+            ca_file: written.ca_file.map(PathBuf::from),
+            certs_dir: written.certs_dir.map(PathBuf::from),
+            auth_file: written.auth_file.map(PathBuf::from),
+            plain_http: written.plain_http,
+            https_proxy: written.https_proxy,
+            http_proxy: written.http_proxy,
+            no_proxy: written.no_proxy,
+        }
     }
 }
 
@@ -155,5 +229,19 @@ mod tests {
         {
             assert!(Site::parse("s", bad).is_err(), "{bad}");
         }
+        for bad in
+            ["timeout = 0", "timeout = 3601", "retries = 21", "retries = -1", "proxy = \"x\""]
+        {
+            assert!(Site::parse("s", &format!("[network]\n{bad}\n")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        let text = "[network]\nhttps-proxy = \"http://u:hidden@p.example\"\ntimeout = 7\n";
+        let site = Site::parse("s", text).unwrap();
+        assert_eq!(site.network.timeout, Some(7));
+        assert!(site.network.https_proxy.as_ref().unwrap().contains("hidden"));
+        assert!(!format!("{site:?}").contains("hidden"));
     }
 }

@@ -7,7 +7,8 @@ use super::build::threads;
 use super::failure::{CODE_DONE, CODE_REJECTED, CODE_USAGE, Failure};
 use super::output::{Output, bytes};
 use super::settings;
-use super::site::{self, Stock};
+use super::site;
+use super::stock::Stock;
 use karat::base::definition::{Definition, Kind};
 use karat::base::lock::Lock;
 use karat::base::{BaseError, Shelf, difference};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &args::BaseCommands, output: &Output) -> Result<u8, Fail
     let is_lock = matches!(args.command, BaseCommand::Lock(_));
     let sources = is_lock.then_some(&policy.mirror);
     let now = Now::new(std::time::SystemTime::now());
-    let stock = Stock::read(root, &policy, sources, offline, now)?;
+    let stock = Stock::read(&policy, sources, offline, now)?;
     let shelf = stock.shelf(root, &shown, count);
     match &args.command {
         BaseCommand::List => list(shelf, output),

@@ -6,7 +6,8 @@ use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure}
 use super::output::{Output, bytes};
 use super::scan;
 use super::settings;
-use super::site::{self, Stock};
+use super::site;
+use super::stock::Stock;
 use super::transfer::Publication;
 use karat::assemble::Role;
 use karat::assemble::input::Project;
@@ -88,7 +89,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 false => None,
             };
             let to_dist = [Destination::Dist(job.dist.clone())];
-            let stock = Stock::read(job.project.root(), &policy, None, args.offline, now)?;
+            let stock = Stock::read(&policy, None, args.offline, now)?;
             let shown = site::from_here(job.project.root());
             let options = Options {
                 recipe: &job.recipe,

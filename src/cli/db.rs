@@ -231,7 +231,7 @@ fn push(args: &args::DbPush, output: &Output) -> Result<u8, Failure> {
     let staging = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("no room for a temporary folder: {error}")))?;
     let root = layout(staging.path(), &args.database, &database, key.as_ref())?;
-    let hosts = transfer::hosts(of_policy, &[], Some(&destination), &network::plain_hosts())?;
+    let hosts = transfer::hosts(of_policy, &[], Some(&destination), &network::plain_hosts()?)?;
     let registries = network::registries(hosts, false, &[&destination])?;
     let source = Reference::Layout { dir: staging.path().to_owned(), tag: None };
     let origin = transfer::open(&registries, &source, false, true)?;

@@ -36,7 +36,7 @@ pub(super) fn run(args: &args::DoctorCommands, output: &Output) -> Result<u8, Fa
     for place in [Some(&destination), others.as_ref()].into_iter().flatten() {
         let _: Standing = transfer::standing(registry, place)?;
     }
-    let hosts = transfer::hosts(registry, &[], Some(&destination), &network::plain_hosts())?;
+    let hosts = transfer::hosts(registry, &[], Some(&destination), &network::plain_hosts()?)?;
     let registries = network::registries(hosts, false, &[&destination])?;
     let now = Moment::from(Now::new(SystemTime::now()));
     let stamp = format!("{}-{}", now.seconds(), std::process::id());

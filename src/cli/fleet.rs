@@ -45,7 +45,7 @@ impl<'a> Fleet<'a> {
         };
         let places: Vec<Reference> = places.iter().map(place).collect::<Result<_, Failure>>()?;
         let all: Vec<&Reference> = places.iter().collect();
-        let plain = network::plain_hosts();
+        let plain = network::plain_hosts()?;
         let hosts = transfer::hosts(policy.registry.as_ref(), &all, None, &plain)?;
         let registries = network::registries(hosts, false, &all)?;
         Ok(Self { registries, places, signer, policy })

@@ -87,7 +87,7 @@ impl Ground {
         ends: impl Iterator<Item = (&'a Reference, Option<&'a Reference>)> + Clone,
         access: Access,
     ) -> Result<Registries, Failure> {
-        let plain = network::plain_hosts();
+        let plain = network::plain_hosts()?;
         let hosts = mirroring::hosts(&self.policy, ends.clone(), access, &plain)?;
         let all: Vec<_> = ends.flat_map(|(from, to)| [Some(from), to]).flatten().collect();
         network::registries(hosts, false, &all)

@@ -2,12 +2,14 @@
 
 use super::failure::Failure;
 use super::output::Output;
+use super::site::{self, variable};
 use karat::http::{Client, HostPolicy, Proxies, Retry, Secret, Settings, Timeouts, Tls};
 use karat::oci::Reference;
 use karat::pipeline::transfer::{self, Origin};
 use karat::registry::credentials::MAX_FILE;
 use karat::registry::{Keyring, Registries, host_of};
 use karat::settings::{Policy, Registry};
+use karat::site::{RETRIES, TIMEOUT};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
@@ -26,9 +28,12 @@ fn clock() -> Duration {
 }
 
 /// Returns the hosts at which the site wants plain http, `KARAT_PLAIN_HTTP`.
-pub(super) fn plain_hosts() -> Vec<String> {
-    let hosts = env::var("KARAT_PLAIN_HTTP").unwrap_or_default();
-    hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect()
+pub(super) fn plain_hosts() -> Result<Vec<String>, Failure> {
+    let Some(hosts) = variable("KARAT_PLAIN_HTTP") else {
+        return Ok(site::here()?.site.network.plain_http.clone());
+    };
+    let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+    Ok(hosts.map(str::to_owned).collect())
 }
 
 /// Makes the connections of a command. `references` are those whose hosts may have
@@ -56,7 +61,7 @@ pub(super) fn origin(
 ) -> Result<Origin, Failure> {
     let policy = policy.registry.as_ref();
     let reference = &mirrored(policy, reference, output);
-    let hosts = transfer::hosts(policy, &[reference], None, &plain_hosts())?;
+    let hosts = transfer::hosts(policy, &[reference], None, &plain_hosts()?)?;
     let registries = registries(hosts, offline, &[reference])?;
     let require_digest = policy.is_some_and(|one| one.require_digest);
     let origin = transfer::open(&registries, reference, require_digest, referrers)?;
@@ -86,11 +91,13 @@ pub(super) fn client(
     offline: bool,
     authorities: impl Iterator<Item = String>,
 ) -> Result<Client, Failure> {
-    let roots = match env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) {
-        Some(file) => Some(
-            read(Path::new(&file), karat::http::tls::MAX_PEM)?
-                .ok_or_else(|| missing("SSL_CERT_FILE", Path::new(&file)))?,
-        ),
+    let here = site::here()?;
+    let own = &here.site.network;
+    let roots = match named("SSL_CERT_FILE", "ca-file", here.path(own.ca_file.as_ref())) {
+        Some((name, file)) => {
+            let text = read(&file, karat::http::tls::MAX_PEM)?;
+            Some(text.ok_or_else(|| missing(name, &file))?)
+        }
         None => None,
     };
     let tls = Tls { roots, ..Tls::default() };
@@ -100,34 +107,43 @@ pub(super) fn client(
             tls_of.insert(authority, own);
         }
     }
-    let timeouts = match number("KARAT_HTTP_TIMEOUT", 1..=3600)? {
+    let timeouts = match number("KARAT_HTTP_TIMEOUT", TIMEOUT)?.or(own.timeout) {
         Some(seconds) => Timeouts::of(Duration::from_secs(seconds)),
         None => Timeouts::default(),
     };
     let mut retry = Retry::default();
-    if let Some(times) = number("KARAT_HTTP_RETRIES", 0..=20)? {
+    if let Some(times) = number("KARAT_HTTP_RETRIES", RETRIES)?.or(own.retries) {
         retry.times = u32::try_from(times).unwrap_or(retry.times);
     }
+    // In upper case a web server that runs programs would take it from its client.
+    let upper = env::var_os("REQUEST_METHOD").is_none();
+    let http = upper.then(|| variable("HTTP_PROXY")).flatten().or_else(|| variable("http_proxy"));
+    let proxy = |names: [&str; 2], own: &Option<String>| {
+        names.into_iter().find_map(variable).or_else(|| own.clone())
+    };
     let proxies = Proxies {
-        https: variable(["HTTPS_PROXY", "https_proxy"]),
-        // In upper case a web server that runs programs would take it from its client.
-        http: if env::var_os("REQUEST_METHOD").is_some() {
-            variable(["http_proxy"])
-        } else {
-            variable(["HTTP_PROXY", "http_proxy"])
-        },
-        except: variable(["NO_PROXY", "no_proxy"]).unwrap_or_default(),
+        https: proxy(["HTTPS_PROXY", "https_proxy"], &own.https_proxy),
+        http: http.or_else(|| own.http_proxy.clone()),
+        except: proxy(["NO_PROXY", "no_proxy"], &own.no_proxy).unwrap_or_default(),
     };
     let settings = Settings { offline, proxies, tls, tls_of, timeouts, retry, clock };
     Client::new(settings, hosts).map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn variable<const N: usize>(names: [&str; N]) -> Option<String> {
-    names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+/// Returns a file or folder that a variable names, else the site's file, with who has named it.
+fn named(
+    variable: &'static str,
+    key: &'static str,
+    own: Option<PathBuf>,
+) -> Option<(&'static str, PathBuf)> {
+    match env::var_os(variable).filter(|value| !value.is_empty()) {
+        Some(path) => Some((variable, PathBuf::from(path))),
+        None => own.map(|path| (key, path)),
+    }
 }
 
 fn number(name: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, Failure> {
-    let Some(text) = variable([name]) else { return Ok(None) };
+    let Some(text) = variable(name) else { return Ok(None) };
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(Some(number)),
         _ => Err(Failure::usage(format!(
@@ -141,8 +157,10 @@ fn number(name: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64
 /// Reads the certificates of one host: `HOST[:PORT]/*.crt` are its authorities, `client.cert`
 /// with `client.key` say who we are (containers-certs.d(5)).
 fn tls_of_host(authority: &str, general: &Tls) -> Result<Option<Tls>, Failure> {
-    let folders = match env::var_os("KARAT_CERTS_DIR") {
-        Some(folder) => vec![PathBuf::from(folder)],
+    let here = site::here()?;
+    let own = here.path(here.site.network.certs_dir.as_ref());
+    let folders = match named("KARAT_CERTS_DIR", "certs-dir", own) {
+        Some((_, folder)) => vec![folder],
         None => {
             let own = env::var_os("HOME")
                 .map(|home| PathBuf::from(home).join(".config/containers/certs.d"));
@@ -174,21 +192,25 @@ fn tls_of_host(authority: &str, general: &Tls) -> Result<Option<Tls>, Failure> {
 }
 
 /// Reads what `docker login` and `podman login` have written: the file that
-/// `REGISTRY_AUTH_FILE` names alone, else that of `DOCKER_CONFIG`, else the usual places.
+/// `REGISTRY_AUTH_FILE` names alone, else that of `DOCKER_CONFIG`, else the one that the site's file
+/// names, else the usual places.
 fn keyring() -> Result<Keyring, Failure> {
     let mut keyring = Keyring::default();
-    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let files = match (named("REGISTRY_AUTH_FILE"), named("DOCKER_CONFIG")) {
-        (Some(file), _) => {
+    let here = site::here()?;
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    let of_docker = path("DOCKER_CONFIG");
+    let own = here.path(here.site.network.auth_file.as_ref()).filter(|_| of_docker.is_none());
+    let files = match (named("REGISTRY_AUTH_FILE", "auth-file", own), of_docker) {
+        (Some((name, file)), _) => {
             if !file.exists() {
-                return Err(missing("REGISTRY_AUTH_FILE", &file));
+                return Err(missing(name, &file));
             }
             vec![file]
         }
         (None, Some(folder)) => vec![folder.join("config.json")],
         (None, None) => {
-            let of_run = named("XDG_RUNTIME_DIR").map(|run| run.join("containers/auth.json"));
-            let home = named("HOME");
+            let of_run = path("XDG_RUNTIME_DIR").map(|run| run.join("containers/auth.json"));
+            let home = path("HOME");
             let of_home = home.into_iter().flat_map(|home| {
                 [".config/containers/auth.json", ".docker/config.json"].map(|end| home.join(end))
             });

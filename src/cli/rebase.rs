@@ -4,7 +4,8 @@ use super::args;
 use super::build::{from_here, threads};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
-use super::site::{self, Stock};
+use super::site;
+use super::stock::Stock;
 use super::{network, scan, settings, verify};
 use karat::finding::{Severity, escape};
 use karat::oci::Reference;
@@ -45,7 +46,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         _ => verify::local(&reference)?,
     };
     let now = Now::new(SystemTime::now());
-    let stock = Stock::read(project.root(), &policy, None, args.offline, now)?;
+    let stock = Stock::read(&policy, None, args.offline, now)?;
     let shown = site::from_here(project.root());
     let options = Options {
         stored: &stored,

@@ -145,7 +145,7 @@ fn run(asked: &Asked<'_>, output: &Output) -> Result<u8, Failure> {
         of_policy,
         &[source],
         to_registry.then_some(destination),
-        &network::plain_hosts(),
+        &network::plain_hosts()?,
     )?;
     let registries = network::registries(hosts, asked.offline, &[source, destination])?;
     let require_digest = of_policy.is_some_and(|one| one.require_digest);
@@ -299,7 +299,7 @@ impl Publication {
             Destination::Archive(file) => Reference::Archive(file.clone()),
         };
         let of_policy = policy.registry.as_ref();
-        let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts())?;
+        let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts()?)?;
         let registries = network::registries(hosts, false, &[&self.place])?;
         let origin = transfer::open(&registries, &source, false, true)?;
         // The gate has judged what is there; what is required must be there too.

@@ -277,6 +277,9 @@ pub(crate) fn passwords_and_a_private_authority() -> Outcome {
         project.write(&folder, &String::from_utf8_lossy(&project.read("ca.crt")));
         succeed(push().env("KARAT_CERTS_DIR", project.path("certs.d")));
         succeed(push().env("SSL_CERT_FILE", project.path("ca.crt")));
+        project.write("karat-site.toml", "[network]\nca-file = \"ca.crt\"\n");
+        succeed(&mut push());
+        fs::remove_file(project.path("karat-site.toml")).expect("the site's file");
         let mut digest = command(&crane);
         digest.args(["digest", &format!("{}:v1", registry.place("golden/app"))]);
         digest.env("DOCKER_CONFIG", project.path("docker"));

@@ -524,6 +524,12 @@ fn mirrors_are_the_sites_choice() {
         site.project.karat(&words).env("KARAT_CACHE", site.cache()).run()
     };
     run("base lock own").exits(0);
+    // So is where packages are kept.
+    let own = format!("[mirrors]\ndebian = [\"{mirror}\"]\n[cache]\nfolder = \"kept\"\n");
+    site.project.write("karat-site.toml", own);
+    let words = ["base", "build", "own"];
+    site.project.karat(&words).env("HOME", site.project.outside()).run().exits(0);
+    assert!(site.project.path("kept").is_dir() && !site.project.outside().join(".cache").exists());
     site.project.write("karat-site.toml", "[mirrors]\ndebian = [\"ftp://x\"]\n");
     run("base lock own").exits(2).says(&["no mirror", "karat-site.toml"]);
     site.karat("base lock own").env("KARAT_DEBIAN_MIRROR", "somewhere").run().exits(2);

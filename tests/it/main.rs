@@ -36,6 +36,7 @@ mod sbom;
 mod scan;
 mod scanners;
 mod signing;
+mod site;
 mod standing;
 mod stated;
 mod support;
