@@ -2,7 +2,9 @@
 //! ([`settings`]); one way out ([`output`], [`failure`]).
 
 mod args;
+mod attest_vsa;
 mod base;
+mod beside;
 mod build;
 mod check;
 mod checkout;

@@ -31,6 +31,13 @@ pub struct Referrer {
     pub descriptor: Descriptor,
 }
 
+impl Referrer {
+    /// Returns the bytes of all that the referrer consists of.
+    pub fn blobs(&self) -> [Vec<u8>; 3] {
+        [self.manifest.clone(), self.bundle.clone(), EMPTY.to_vec()]
+    }
+}
+
 /// Signs a statement about a subject.
 ///
 /// # Errors

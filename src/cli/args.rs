@@ -442,6 +442,13 @@ pub(super) struct Verify {
     /// who signs what is there.
     #[arg(long = "as", value_name = "HOST/REPO", conflicts_with = "bundle")]
     pub(super) place: Option<String>,
+    /// Judges the image as if it were published now, and puts beside it what says that it has
+    /// passed: a signed summary (SLSA VSA). Needs `--sign`, and a database of advisories.
+    #[arg(long, requires = "sign", conflicts_with_all = ["bundle", "require", "files"])]
+    pub(super) attest_vsa: bool,
+    /// The private key that signs the summary.
+    #[arg(long, value_name = "KEY", requires = "attest_vsa")]
+    pub(super) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(super) advisories: Advisories,
     #[command(flatten)]

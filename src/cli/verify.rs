@@ -38,6 +38,10 @@ pub(super) fn run(args: &args::Verify, output: &Output) -> Result<u8, Failure> {
     } else {
         args.require.iter().map(|one| one.requirement()).collect()
     };
+    if args.attest_vsa {
+        let place = place.as_deref();
+        return super::attest_vsa::run(args, &reference, place, &policy, &trust, output);
+    }
     let (stored, root) = match &reference {
         Reference::Registry { .. } => {
             let origin = network::origin(&reference, &policy, args.offline, true, output)?;

@@ -255,10 +255,15 @@ impl Stored {
     }
 
     /// Puts something beside what is stored, so that it is read and written elsewhere as if it
-    /// were there: an entry of the index, and the bytes of all that it names.
-    pub fn add(&mut self, entry: Descriptor, blobs: impl IntoIterator<Item = Vec<u8>>) {
+    /// were there: an entry of the index, and the bytes of all that it names. Says whether it was
+    /// not there before.
+    pub fn add(&mut self, entry: Descriptor, blobs: impl IntoIterator<Item = Vec<u8>>) -> bool {
+        if self.index.manifests.iter().any(|one| one.digest == entry.digest) {
+            return false;
+        }
         self.index.manifests.push(entry);
         self.beside.extend(blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)));
+        true
     }
 
     /// Opens what a reference names: `oci:`, `archive:`, or a path that is one of them.

@@ -14,7 +14,7 @@ use crate::oci::{Descriptor, Digest, Reference};
 use crate::policy::{Cleared, Terms};
 use crate::registry::{Purpose, Registries};
 use crate::settings::{Policy, Requirement};
-use crate::sign;
+use crate::sign::{self, Referrer};
 use crate::signature::{self, PrivateKey};
 use crate::time::{Epoch, Now};
 use crate::verify::{self, Trust, Verification};
@@ -100,14 +100,19 @@ impl Clearance {
     }
 
     /// Puts beside an image what says that it and each of its platforms has passed, signed, and
-    /// verifies it as others will. Nothing, unless the image was accepted. The caller has made
-    /// sure that the known vulnerabilities were looked up.
+    /// verifies it as others will. Nothing, unless the image was accepted. Gives what was put
+    /// there. The caller has made sure that the known vulnerabilities were looked up.
     ///
     /// # Errors
     /// When it cannot be signed, or would not count where the image goes.
-    pub fn vouch(&self, origin: &mut Origin, by: &Voucher<'_>) -> Result<usize, ClearanceError> {
+    pub fn vouch(
+        &self,
+        origin: &mut Origin,
+        by: &Voucher<'_>,
+    ) -> Result<Vec<Referrer>, ClearanceError> {
+        let mut all = Vec::new();
         let Some(cleared) = self.cleared.as_ref().filter(|_| self.accepted()) else {
-            return Ok(0);
+            return Ok(all);
         };
         let mut subjects = vec![origin.root.bare()];
         if origin.root.media_type.is_index() {
@@ -118,13 +123,13 @@ impl Clearance {
             let inputs = self.inputs(&subject.digest);
             let passed = attest::passed(cleared, name, by.policy, &subject.digest, &inputs, by.now);
             let made = sign::statement(&passed, subject, by.key, by.epoch)?;
-            let blobs = [made.manifest, made.bundle, sign::EMPTY.to_vec()];
-            origin.stored.add(made.descriptor, blobs);
+            origin.stored.add(made.descriptor.clone(), made.blobs());
+            all.push(made);
         }
         let require = [Requirement::Vsa];
         let verification = verify::signed(&origin.stored, &origin.root, by.trust, &require)?;
         match verification.accepted() {
-            true => Ok(subjects.len()),
+            true => Ok(all),
             false => Err(ClearanceError::NotTheirs(origin.root.digest, by.trust.to_string())),
         }
     }

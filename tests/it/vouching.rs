@@ -176,3 +176,63 @@ fn what_is_mirrored_is_vouched_for_and_renewed() {
     site.run(run).exits(1).prints(&["failed", "would not count"]);
     assert_eq!(summaries(&mirrored()), 6);
 }
+
+#[test]
+fn what_is_published_already_is_vouched_for_anew() {
+    let site = Site::new();
+    site.promote("--sign cosign.key --db advisories.db").exits(0);
+    let place = format!("docker://{}/golden/app@{}", site.host(), site.root);
+    let held = || site.registry.repository("golden/app");
+    let attest = |further: &str| site.run(&format!("verify {place} --attest-vsa {further}"));
+    // The one of today counts.
+    attest("--sign cosign.key --db advisories.db").exits(0).says(&["a fresh summary already"]);
+    assert_eq!(summaries(&held()), 3);
+
+    // A new policy: what has passed the old one is judged and vouched for again.
+    site.policy("stricter", "cosign.pub");
+    site.run(&format!("verify {place}")).exits(1);
+    attest("").exits(2).says(&["--sign"]);
+    attest("--sign cosign.key").exits(2).says(&["--db FILE"]);
+    attest("--sign cosign.key --db advisories.db --offline").exits(2).says(&["--offline"]);
+    attest("--sign other.key --db advisories.db").exits(1).says(&["would not count"]);
+    assert_eq!(summaries(&held()), 3, "a refused summary was written");
+    let tags = held().tags;
+    let done = attest("--sign cosign.key --db advisories.db").exits(0);
+    assert_eq!(done.stdout.trim_end(), place.trim_start_matches("docker://"));
+    assert_eq!(summaries(&held()), 6);
+    assert_eq!(held().tags, tags, "what is put beside an image moves no tag");
+    site.run(&format!("verify {place}")).exits(0);
+
+    // What does not pass any more is not vouched for.
+    let mut text = String::from_utf8(site.project.read("karat-policy.toml")).expect("text");
+    text += &format!(
+        "[[revoked]]\ndigest = \"{}\"\nsince = \"{}\"\nreason = \"leaked\"\n",
+        site.root,
+        day(-1)
+    );
+    site.project.write("karat-policy.toml", text);
+    let lost = attest("--sign cosign.key --db advisories.db").exits(1);
+    lost.says(&["revoked", "nothing was attested"]);
+    assert_eq!(summaries(&held()), 6);
+}
+
+#[test]
+fn a_layout_is_vouched_for_under_the_name_that_it_will_have() {
+    let site = Site::new();
+    let name = format!("{}/golden/app", site.host());
+    let verify = format!("verify oci:two --as {name}");
+    site.run(&verify).exits(1);
+    let attest = |further: &str| {
+        site.run(&format!(
+            "verify oci:two --attest-vsa --sign cosign.key --db advisories.db {further}"
+        ))
+    };
+    attest("").exits(2).says(&["--as HOST/REPO"]);
+    attest(&format!("--as {name}")).exits(0).says(&["added 3 summaries"]);
+    site.run(&verify).exits(0);
+    attest(&format!("--as {name}")).exits(0).says(&["a fresh summary already"]);
+    // It goes where the image goes, and counts there.
+    site.run(&format!("push oci:two docker://{name}:v1 --db advisories.db")).exits(0);
+    site.run(&format!("verify docker://{name}@{}", site.root)).exits(0);
+    site.project.is_tidy();
+}
