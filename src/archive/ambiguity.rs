@@ -72,7 +72,7 @@ pub enum Ambiguity {
         /// The field.
         field: &'static str,
     },
-    /// TAR-014: the type flag is not one of POSIX's or GNU's `L` and `K`.
+    /// TAR-014: the type flag is not one of POSIX's or GNU's `L` and `K`, or an extension of a header without a magic.
     #[error("unknown entry type {kind:?}")]
     UnknownType {
         /// Type flag of the header.

@@ -19,7 +19,7 @@ pub use super::tar_pax::Xattr;
 
 use super::ambiguity::Ambiguity;
 use super::limits::{LimitExceeded, Limits};
-use super::tar_field::{BLOCK, RawHeader};
+use super::tar_field::{BLOCK, Format, RawHeader};
 use super::{Error, tar_field, tar_pax};
 
 /// Size from which a PAX record is needed and may differ from the ustar field.
@@ -206,6 +206,10 @@ impl<'a, R: Read> Walk<'a, R> {
                 LimitExceeded::check(LimitExceeded::ENTRIES, self.headers, most)?;
             }
             if matches!(header.kind(), b'x' | b'g' | b'L' | b'K') {
+                // Without a magic Rust's tar takes them for files, Go's for extensions.
+                if header.format == Format::V7 {
+                    return Err(at(Ambiguity::UnknownType { kind: char::from(header.kind()) }));
+                }
                 let data = self.extension(&header, &mut pending, offset)?;
                 extend(&mut pending, header.kind(), data).map_err(at)?;
                 continue;

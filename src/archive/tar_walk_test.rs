@@ -254,6 +254,11 @@ fn tar_014_types() {
     for kind in *b"89ADEIMNVXZ" {
         refused(&[Block::new(kind, b"a", 0).done()], "tar-unknown-type");
     }
+    // GNU and PAX extensions in a header of before there were any.
+    for kind in *b"xgLK" {
+        let old = Block::new(kind, b"a", 0).put(257, &[0; 8]).done();
+        refused(&[old, file(b"a")], "tar-unknown-type");
+    }
     for kind in [b'0', b'7', 0] {
         let members = list(&[with_data(kind, b"a", b"data")]).unwrap();
         assert_eq!(members[0].0.kind, Kind::File);

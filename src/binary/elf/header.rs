@@ -154,6 +154,11 @@ pub(super) fn segments(source: &dyn ReadAt, header: &Header) -> Result<Vec<Segme
     let endian = if header.layout.little_endian { Endian::Little } else { Endian::Big };
     let context = Ctx::new(container, endian);
     let size = usize::from(header.segment_count) * ph::ProgramHeader::size(context);
+    // The kernel takes a table at offset 0 for real, others take it for none (gABI, "ELF Header": e_phoff is 0 without
+    // a table), and no linker lets the two share bytes.
+    if size > 0 && header.segment_table < header.layout.header_size() {
+        return Err(Refusal::ProgramHeadersInHeader { offset: header.segment_table });
+    }
     let outside = || Refusal::ProgramHeadersOutside {
         offset: header.segment_table,
         size: size as u64,

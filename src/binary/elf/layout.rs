@@ -17,6 +17,11 @@ impl Layout {
         if self.wide { 64 } else { 32 }
     }
 
+    /// Returns the bytes of the file header: 52 or 64.
+    pub(crate) fn header_size(self) -> u64 {
+        if self.wide { 64 } else { 52 }
+    }
+
     /// Returns the bytes of an address: 4 or 8.
     pub(crate) fn word_size(self) -> usize {
         if self.wide { 8 } else { 4 }

@@ -81,6 +81,12 @@ pub enum Refusal {
         /// Bytes of the file.
         len: u64,
     },
+    /// The program header table begins within the file header, where parsers disagree whether there is one.
+    #[error("program header table at offset {offset} lies within the ELF header")]
+    ProgramHeadersInHeader {
+        /// `e_phoff`.
+        offset: u64,
+    },
     /// Two headers of a kind of which kernel, loader and parsers would each take another one.
     #[error("program header {index} is a second {kind}")]
     Duplicate {

@@ -196,6 +196,12 @@ fn wrong_program_header_tables_are_refused() {
             matches!(found, Refusal::ProgramHeadersOutside { offset: found, .. } if found == offset)
         );
     }
+    for offset in [0_u64, 4, 63] {
+        let found = refusal(&patched(&file, 32, &offset.to_le_bytes()));
+        assert!(
+            matches!(found, Refusal::ProgramHeadersInHeader { offset: found } if found == offset)
+        );
+    }
     assert!(matches!(refusal(&file[..40]), Refusal::HeaderTruncated { size: 40, needed: 64 }));
     assert!(matches!(refusal(b"\x7fELF"), Refusal::HeaderTruncated { size: 4, .. }));
 }

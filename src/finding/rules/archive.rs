@@ -171,8 +171,8 @@ rules! {
         severity: High,
         rationale: "Some make a regular file of it, some skip it, some hand it on.",
         remedy: "Rebuild the layer with a current builder; ordinary tools never write this.",
-        bad: "type Z, V, M, D, N or X",
-        good: "types 0 to 7, x, g, L and K",
+        bad: "type Z, V, M, D, N or X, or an extension (x, g, L, K) in a header without a magic",
+        good: "types 0 to 7, and x, g, L and K where the header has a magic",
         waivable: false,
     }
 
