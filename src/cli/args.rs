@@ -601,8 +601,8 @@ pub(super) enum SbomFormat {
 
 #[derive(Debug, Args)]
 pub(super) struct Sign {
-    /// The image, `oci:DIR[:TAG]`: it and each of its platforms is signed. With `--bundle`: any
-    /// file, or its digest, `sha256:HEX`.
+    /// The image, `oci:DIR[:TAG]` or `docker://HOST/REPO@sha256:…`: it and each of its platforms is
+    /// signed. With `--bundle`: any file, or its digest, `sha256:HEX`.
     #[arg(value_name = "REF|FILE|sha256:HEX")]
     pub(super) reference: String,
     /// The sigstore bundle to write, over the bytes of a file.
@@ -610,11 +610,14 @@ pub(super) struct Sign {
     pub(super) bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(super) signing: Signing,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Attest {
-    /// The image, `oci:DIR[:TAG]`: the statement is made of it and of each of its platforms.
+    /// The image, `oci:DIR[:TAG]` or `docker://HOST/REPO@sha256:…`: the statement is made of it and
+    /// of each of its platforms.
     #[arg(value_name = "REF")]
     pub(super) reference: String,
     /// What the statement is: a URI, or one of cosign's short names: `spdxjson`, `cyclonedx`,
@@ -629,6 +632,8 @@ pub(super) struct Attest {
     pub(super) advisories: Advisories,
     #[command(flatten)]
     pub(super) signing: Signing,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 /// With what a signature is made.

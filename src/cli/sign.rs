@@ -1,7 +1,9 @@
 //! `karat sign` and `karat attest`: statements about what is there already.
 
 use super::args;
+use super::beside::Placed;
 use super::failure::{CODE_DONE, Failure};
+use super::meter::Meter;
 use super::output::Output;
 use super::{scan, settings, verify_bundle};
 use karat::advisory::{Matched, vex};
@@ -10,13 +12,13 @@ use karat::bom::{Detail, Subject};
 use karat::image::stored::{Stored, StoredError};
 use karat::oci::{Descriptor, Digest, Platform, Reference, strict_json};
 use karat::pipeline::sbom;
-use karat::publish;
+use karat::pipeline::transfer::Origin;
 use karat::settings::Requirement;
 use karat::sign;
 use karat::signature::{PrivateKey, bundle};
 use karat::time::Now;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// The longest predicate that is read, in bytes: signed, it must fit into a bundle.
@@ -27,7 +29,11 @@ pub(super) fn sign(args: &args::Sign, output: &Output) -> Result<u8, Failure> {
         Some(bundle) => file(args, bundle, output),
         None => {
             let statement = |digest: &Digest| Ok(attest::signature(digest));
-            refer(&args.reference, &args.signing, &statement, output)
+            About::open(&args.reference, &args.policy, output)?.state(
+                &args.signing,
+                &statement,
+                output,
+            )
         }
     }
 }
@@ -52,7 +58,7 @@ pub(super) fn attest(args: &args::Attest, output: &Output) -> Result<u8, Failure
             &predicate,
         ))
     };
-    refer(&args.reference, &args.signing, &statement, output)
+    About::open(&args.reference, &args.policy, output)?.state(&args.signing, &statement, output)
 }
 
 /// States what is known of an image: looks it up, and signs it as an OpenVEX document or as a list
@@ -69,17 +75,21 @@ fn looked_up(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("nothing says what is stated as `{named}`"))
             .hint("name it with `--predicate FILE`; what karat finds out by itself is `--type openvex` and `--type vulnerabilities`, with `--db FILE`"));
     }
-    let policy = settings::policy_here(&args::Policy::default())?.policy;
+    let policy = settings::policy_here(&args.policy)?.policy;
     let project = settings::project(Path::new("."))?;
     let advisories = scan::demanded(&args.advisories, &policy, project.root())?;
-    let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
-    // Only layouts get statements.
-    layout(&reference)?;
+    let about = About::open(&args.reference, &args.policy, output)?;
     let epoch = settings::epoch(args.signing.source_date_epoch.as_deref())?;
+    let Origin { stored, root, .. } = &about.placed.origin;
+    let name = about.reference.short_name();
     let describe = |platform: Option<&Platform>| {
-        Ok(sbom::describe(&reference, platform, epoch, Detail::Software)?)
+        let name = name.clone();
+        Ok(sbom::opened(name, stored, root, platform, epoch, Detail::Software)?)
     };
-    let scanned = scan::scanned(None, &policy, &advisories, &describe)?;
+    let scanned = {
+        let _meter = Meter::start("reading", &stored.progress, output);
+        scan::scanned(None, &policy, &advisories, &describe)?
+    };
     let now = Now::new(SystemTime::now());
     let predicate = |digest: &Digest| {
         let is_it = |(_, subject): &&(&[Matched], &Subject)| subject.digest == *digest;
@@ -102,7 +112,7 @@ fn looked_up(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
         let subject = json!({ "digest": { "sha256": digest.hex() } });
         Ok(attest::statement(kind.predicate_type(), &subject, &predicate(digest)?))
     };
-    refer(&args.reference, &args.signing, &statement, output)
+    about.state(&args.signing, &statement, output)
 }
 
 /// Signs the bytes of any file into a bundle.
@@ -118,51 +128,58 @@ fn file(args: &args::Sign, bundle: &Path, output: &Output) -> Result<u8, Failure
     Ok(CODE_DONE)
 }
 
-/// Makes a statement about an image and each of its platforms, signs it and puts it beside
-/// the image.
-fn refer(
-    reference: &str,
-    signing: &args::Signing,
-    statement: &dyn Fn(&Digest) -> Result<Statement, Failure>,
-    output: &Output,
-) -> Result<u8, Failure> {
-    let reference = Reference::parse(reference, |path| path.symlink_metadata().is_ok())?;
-    let (folder, tag) = layout(&reference)?;
-    let epoch = settings::epoch(signing.source_date_epoch.as_deref())?;
-    let stored = Stored::open_folder(&folder)?;
-    let root = stored.image(tag.as_deref())?.clone();
-    let subjects = subjects(&stored, &root)?;
-    // Only now: whoever is asked for a password should know that it is of use.
-    let key: PrivateKey = settings::private_key(&signing.key)?;
-    let mut referrers = Vec::new();
-    for subject in &subjects {
-        let made = sign::statement(&statement(&subject.digest)?, subject, &key, epoch);
-        referrers.push(made.map_err(|error| Failure::usage(error.to_string()))?);
-    }
-    let added = publish::refer(&folder, &referrers)?;
-    let about = root.digest;
-    match added {
-        0 => output.tell(&format!("{about} has it already; nothing was added")),
-        added => output.tell(&format!("added {added} to {about}")),
-    }
-    Ok(CODE_DONE)
+/// An image that statements are made about, with what is said of it.
+struct About {
+    placed: Placed,
+    subjects: Vec<Descriptor>,
+    reference: Reference,
 }
 
-/// Returns the folder of a layout, and the image's name in it.
-fn layout(reference: &Reference) -> Result<(PathBuf, Option<String>), Failure> {
-    match reference {
-        Reference::Layout { dir, tag } => Ok((dir.clone(), tag.clone())),
-        Reference::Path(path) if path.join("index.json").is_file() => Ok((path.clone(), None)),
-        other => Err(Failure::usage(format!(
-            "`{other}` is no layout, to which a signature can be added"
-        ))
-        .hint("`oci:DIR[:TAG]`; for any other file, name the `--bundle` to write")),
+impl About {
+    /// Opens an image and reads what is to be signed of it.
+    fn open(reference: &str, policy: &args::Policy, output: &Output) -> Result<Self, Failure> {
+        let reference = Reference::parse(reference, |path| path.symlink_metadata().is_ok())?;
+        let policy = settings::policy_here(policy)?.policy;
+        let placed = Placed::open(&reference, &policy, output)?;
+        let Origin { stored, root, repository, .. } = &placed.origin;
+        let subjects = subjects(stored, root, repository.is_none())?;
+        Ok(Self { placed, subjects, reference })
+    }
+
+    /// Makes a statement about the image and each of its platforms, signs it and puts it beside
+    /// the image.
+    fn state(
+        mut self,
+        signing: &args::Signing,
+        statement: &dyn Fn(&Digest) -> Result<Statement, Failure>,
+        output: &Output,
+    ) -> Result<u8, Failure> {
+        let epoch = settings::epoch(signing.source_date_epoch.as_deref())?;
+        // Only now: whoever is asked for a password should know that it is of use.
+        let key: PrivateKey = settings::private_key(&signing.key)?;
+        let mut referrers = Vec::new();
+        for subject in &self.subjects {
+            let made = sign::statement(&statement(&subject.digest)?, subject, &key, epoch);
+            referrers.push(made.map_err(|error| Failure::usage(error.to_string()))?);
+        }
+        let about = self.placed.origin.root.digest;
+        match self.placed.put(&referrers)? {
+            0 => output.tell(&format!("{about} has it already; nothing was added")),
+            added => output.tell(&format!("added {added} to {about}")),
+        }
+        Ok(CODE_DONE)
     }
 }
 
-/// Returns the image's descriptor and, below an index, those of its platforms. All bytes are
-/// read: what is signed is what is there.
-fn subjects(stored: &Stored, root: &Descriptor) -> Result<Vec<Descriptor>, StoredError> {
+/// Returns the image's descriptor and, below an index, those of its platforms.
+///
+/// Of a layout all bytes are read: what is signed is what is there. A registry has checked them
+/// when it took them, and whoever pulls checks them again.
+fn subjects(
+    stored: &Stored,
+    root: &Descriptor,
+    is_here: bool,
+) -> Result<Vec<Descriptor>, StoredError> {
     let mut subjects = vec![root.clone()];
     let manifests = stored.manifests(root)?;
     if root.media_type.is_index() {
@@ -170,7 +187,7 @@ fn subjects(stored: &Stored, root: &Descriptor) -> Result<Vec<Descriptor>, Store
     }
     for subject in subjects.iter().filter(|one| one.media_type.is_manifest()) {
         let (manifest, _) = stored.documents(subject)?;
-        for layer in &manifest.layers {
+        for layer in manifest.layers.iter().filter(|_| is_here) {
             stored.check(layer)?;
         }
     }

@@ -51,6 +51,20 @@ pub enum InvalidReference {
 const MAX_REFERENCE: usize = 8192;
 
 impl Reference {
+    /// Returns how documents call what is referred to: by its repository, or by its file's name
+    /// without folder and extension.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        match self {
+            Self::Registry { repository, .. } => repository.clone(),
+            Self::Daemon(name) => name.clone(),
+            Self::Layout { dir: path, .. } | Self::Archive(path) | Self::Path(path) => {
+                let stem = path.file_stem().unwrap_or_default();
+                stem.to_string_lossy().into_owned()
+            }
+        }
+    }
+
     /// Reads a reference. `exists` says whether a bare text is a path of this machine.
     ///
     /// # Errors

@@ -76,12 +76,11 @@ fn image(
     epoch: Epoch,
     detail: Detail,
 ) -> Result<Described, SbomError> {
-    let (path, tag) = match reference {
-        Reference::Layout { dir, tag } => (dir.as_path(), tag.as_deref()),
-        Reference::Archive(file) | Reference::Path(file) => (file.as_path(), None),
-        other => return Err(InspectError::Unsupported(other.clone()).into()),
+    let tag = match reference {
+        Reference::Layout { tag, .. } => tag.as_deref(),
+        _ => None,
     };
-    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = reference.short_name();
     if let ([only], true) = (&stored.saved[..], stored.index.manifests.is_empty()) {
         let room = SpoolRoom::of(LAYERS);
         let (digest, image) = stored.read_saved(only, &room, &Limits::default(), &mut ())?;

@@ -104,6 +104,7 @@ cases! {
     registry:
         crane_and_skopeo_read_what_karat_pushed
         oras_and_cosign_find_what_refers_to_it
+        karat_signs_what_others_pushed
         karat_reads_what_others_pushed
         copies_within_a_registry_mount
         a_base_that_cosign_has_signed_is_locked

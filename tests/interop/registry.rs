@@ -147,6 +147,33 @@ pub(crate) fn oras_and_cosign_find_what_refers_to_it() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn karat_signs_what_others_pushed() -> Outcome {
+    let (crane, cosign) = (program("crane")?, program("cosign")?);
+    let project = Project::of_a_c_program()?;
+    let layout = project.signed();
+    for kind in KINDS {
+        let registry = Registry::start(&project, kind, "")?;
+        // Without what refers to it.
+        let tag = format!("{}:v1", registry.place("by/crane"));
+        let single = layout.manifests()[0]["digest"].as_str().expect("a digest").to_owned();
+        push(&project, &registry, &layout);
+        let from = format!("{}@{single}", registry.place("golden/app"));
+        succeed(command(&crane).args(["copy", &from, &tag]));
+        let reference = format!("{}@{single}", registry.place("by/crane"));
+        let verify = || {
+            let mut verify = command(&cosign);
+            verify.args(["verify", "--insecure-ignore-tlog", "--allow-http-registry", "--key"]);
+            verify.arg(project.path("cosign.pub")).arg(&reference).output().expect("cosign")
+        };
+        assert!(!verify().status.success(), "nobody has signed yet, {kind:?}");
+        let sign = ["sign", &format!("docker://{reference}"), "--key", "cosign.key"];
+        succeed(project.karat().args(sign));
+        assert!(verify().status.success(), "{kind:?}");
+        assert_eq!(succeed(command(&crane).args(["digest", &tag])).trim_end(), single);
+    }
+    Ok(())
+}
+
 pub(crate) fn karat_reads_what_others_pushed() -> Outcome {
     let (crane, skopeo, oras) = (program("crane")?, program("skopeo")?, program("oras")?);
     let project = Project::of_a_go_program()?;

@@ -2,7 +2,8 @@
 //! that is there already.
 
 use crate::support::elf::Elf;
-use crate::support::{Project, digest_of, keys, recipe_on};
+use crate::support::registry::{Registry, Ways};
+use crate::support::{PASSWORD, Project, digest_of, keys, recipe_on};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -186,6 +187,66 @@ fn statements_of_others_are_added_and_those_of_karat_are_not() {
         project.signed(&line("openvex")).exits(2).says(&[words]);
     }
     assert_eq!(project.layout("image").referrers().len(), 3);
+}
+
+#[test]
+fn what_is_in_a_registry_is_signed_there() {
+    for referrers in [true, false] {
+        let registry = Registry::start(Ways { referrers, ..Ways::default() });
+        let project = project();
+        project.write("vex.json", r#"{"statements":[]}"#);
+        let run = |line: &str| {
+            let args: Vec<_> = line.split_whitespace().collect();
+            project
+                .karat(&args)
+                .env("COSIGN_PASSWORD", PASSWORD)
+                .env("KARAT_HTTP_TIMEOUT", "1")
+                .env("HOME", project.outside())
+                .run()
+        };
+        let (host, root) = (registry.host(), text(&project.layout("image").image(None)["digest"]));
+        let place = format!("docker://{host}/up/app@{root}");
+        run(&format!("push oci:image docker://{host}/up/app:v1")).exits(0);
+        run(&format!("verify {place} --key cosign.pub --require signature")).exits(1);
+        let tag = registry.repository("up/app").tags["v1"].clone();
+        registry.server.forget();
+        run(&format!("sign {place} --key cosign.key")).exits(0).says(&["added 3"]);
+        let read = registry.server.lines();
+        for layer in layers(&project) {
+            let fetched = read.iter().find(|line| line.starts_with("GET") && line.contains(&layer));
+            assert_eq!(fetched, None);
+        }
+        let held = registry.repository("up/app");
+        assert_eq!(held.tags["v1"], tag);
+        run(&format!("verify {place} --key cosign.pub --require signature")).exits(0);
+        let line = format!("attest docker://{host}/up/app:v1 --type openvex --key cosign.key");
+        run(&format!("{line} --predicate vex.json")).exits(0).says(&["leads to", "added 3"]);
+        let after = registry.repository("up/app");
+        run(&format!("sign {place} --key cosign.key")).exits(0).says(&["nothing was added"]);
+        assert_eq!(registry.repository("up/app").manifests, after.manifests);
+        // A registry that the policy does not know is not written to.
+        project.write(
+            "karat-policy.toml",
+            "[policy]\nname = \"p\"\n[registry]\npublish = \"other.example/golden\"\n",
+        );
+        run(&format!("sign {place} --key cosign.key"))
+            .exits(1)
+            .says(&["does not let anything be written"]);
+        assert_eq!(registry.repository("up/app").manifests, after.manifests);
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// The digests of all layers of `image`.
+fn layers(project: &Project) -> Vec<String> {
+    let layout = project.layout("image");
+    let of_one = |one: &Value| layout.document(one)["layers"].as_array().expect("layers").clone();
+    let layers: Vec<_> = layout.platforms(None).iter().flat_map(of_one).collect();
+    assert!(!layers.is_empty());
+    layers.iter().map(|one| text(&one["digest"])).collect()
 }
 
 #[test]
