@@ -3,6 +3,7 @@
 //! Takes what the gate has cleared, its bill of materials and the record of its making,
 //! gives in-toto statements as canonical bytes. Only a [`Cleared`] image gets any.
 
+pub mod ci;
 pub mod provenance;
 pub mod summary;
 pub mod vulns;

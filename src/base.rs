@@ -57,6 +57,8 @@ pub struct Base {
     pub maintained_until: Option<Date>,
     /// The day of the archive that the packages were chosen from.
     pub locked_on: Option<Date>,
+    /// The checksum of the lock that it was resolved by.
+    pub lock: Option<Digest>,
     /// How many days old that may be, by the base's own definition.
     pub max_age: Option<u32>,
     /// What the packages hold and the base does not: the path, and why.
@@ -135,6 +137,7 @@ fn of_lock(
         packages: packages.collect(),
         maintained_until: definition.maintained_until,
         locked_on: lock.and_then(Lock::date),
+        lock: lock.map(Lock::checksum),
         max_age: definition.max_age,
         excluded: excludes
             .unwrap_or_default()

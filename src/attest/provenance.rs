@@ -3,6 +3,7 @@
 //! Source: slsa.dev/spec/v1.0/provenance. `docs/provenance.md` documents the build type.
 //! Says nothing of the time and the machine: the same inputs give the same record.
 
+use super::ci::Ci;
 use crate::assemble::{self, Input, Role};
 use crate::base::Base;
 use crate::finding::report::{RuleSet, ScannerReport};
@@ -52,6 +53,10 @@ pub struct Record<'a> {
     pub reports: BTreeSet<ScannerReport>,
     /// The encoder of the added layer.
     pub encoder: &'a str,
+    /// The commit that holds the recipe as it is, in hexadecimal digits, if one does.
+    pub commit: Option<&'a str>,
+    /// The run of a CI system that builds, if one does.
+    pub ci: Option<&'a Ci>,
 }
 
 impl Record<'_> {
@@ -61,6 +66,7 @@ impl Record<'_> {
             dependency("recipe", self.recipe_path, &Digest::of(self.recipe.text.as_bytes())),
             dependency("policy", &self.policy.name, &self.policy.digest()),
         ];
+        dependencies.extend(self.commit.map(|commit| source(self.recipe_path, commit)));
         if let Some(digest) = &self.database {
             dependencies.push(dependency("advisories", "database", digest));
         }
@@ -69,17 +75,7 @@ impl Record<'_> {
             dependencies.push(dependency("scanner-report", name.trim_end(), &report.digest));
         }
         for one in made {
-            if let Some(digest) = &one.base.digest {
-                dependencies.push(dependency(
-                    "base",
-                    &format!("{}?platform={}", one.base.name, one.platform),
-                    digest,
-                ));
-            }
-            for package in &one.base.packages {
-                let name = format!("{}_{}_{}", package.name, package.version, package.architecture);
-                dependencies.push(dependency("base-package", &name, &package.sha256));
-            }
+            dependencies.extend(of_base(one.base, one.platform));
             for input in one.inputs {
                 let kind = match input.role {
                     Role::Binary => "binary",
@@ -97,6 +93,15 @@ impl Record<'_> {
         }
         dependencies.sort_by_key(Value::to_string);
         dependencies.dedup();
+        let mut internal = json!({
+            "assemblyFormat": assemble::FORMAT,
+            "encoder": self.encoder,
+            "platforms": made.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
+            "ruleSet": self.rules,
+        });
+        if let Some(ci) = self.ci {
+            internal["ci"] = json!(ci);
+        }
         json!({
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
@@ -105,18 +110,10 @@ impl Record<'_> {
                     "vars": self.vars,
                     "sourceDateEpoch": self.epoch.seconds(),
                 },
-                "internalParameters": {
-                    "assemblyFormat": assemble::FORMAT,
-                    "encoder": self.encoder,
-                    "platforms": made.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
-                    "ruleSet": self.rules,
-                },
+                "internalParameters": internal,
                 "resolvedDependencies": dependencies,
             },
-            "runDetails": {
-                "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
-                "metadata": {},
-            },
+            "runDetails": details(self.ci),
         })
     }
 }
@@ -145,6 +142,7 @@ pub fn moved(
     moved: &[Moved<'_>],
     (policy, database): (&Policy, Option<Digest>),
     epoch: Epoch,
+    ci: Option<&Ci>,
 ) -> Value {
     let mut dependencies =
         vec![dependency("image", name, &was), dependency("policy", &policy.name, &policy.digest())];
@@ -153,16 +151,16 @@ pub fn moved(
         let of = |name: &str| format!("{name}?platform={}", one.platform);
         dependencies.push(dependency("image", &of(name), &one.was));
         dependencies.push(dependency("old-base", &of(one.old.0), &one.old.1));
-        if let Some(digest) = &one.base.digest {
-            dependencies.push(dependency("base", &of(&one.base.name), digest));
-        }
-        for package in &one.base.packages {
-            let name = format!("{}_{}_{}", package.name, package.version, package.architecture);
-            dependencies.push(dependency("base-package", &name, &package.sha256));
-        }
+        dependencies.extend(of_base(one.base, one.platform));
     }
     dependencies.sort_by_key(Value::to_string);
     dependencies.dedup();
+    let mut internal = json!({
+        "platforms": moved.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
+    });
+    if let Some(ci) = ci {
+        internal["ci"] = json!(ci);
+    }
     json!({
         "buildDefinition": {
             "buildType": REBASE_TYPE,
@@ -171,15 +169,43 @@ pub fn moved(
                 "base": moved.first().map(|one| &one.base.name),
                 "sourceDateEpoch": epoch.seconds(),
             },
-            "internalParameters": {
-                "platforms": moved.iter().map(|one| one.platform.to_string()).collect::<Vec<_>>(),
-            },
+            "internalParameters": internal,
             "resolvedDependencies": dependencies,
         },
-        "runDetails": {
-            "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
-            "metadata": {},
+        "runDetails": details(ci),
+    })
+}
+
+/// Writes who has built, and in which run of a CI system.
+fn details(ci: Option<&Ci>) -> Value {
+    let run = ci.and_then(|ci| ci.run.as_ref());
+    json!({
+        "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
+        "metadata": match run {
+            Some(run) => json!({ "invocationId": run }),
+            None => json!({}),
         },
+    })
+}
+
+/// Writes what a base of a platform consists of, and by which lock.
+fn of_base<'a>(base: &'a Base, platform: &Platform) -> impl Iterator<Item = Value> + 'a {
+    let name = format!("{}?platform={platform}", base.name);
+    let manifest = base.digest.iter().map(move |digest| dependency("base", &name, digest));
+    let lock = base.lock.iter().map(|digest| dependency("base-lock", &base.name, digest));
+    let packages = base.packages.iter().map(|package| {
+        let name = format!("{}_{}_{}", package.name, package.version, package.architecture);
+        dependency("base-package", &name, &package.sha256)
+    });
+    manifest.chain(lock).chain(packages)
+}
+
+/// Writes the commit that a recipe is of.
+fn source(recipe: &str, commit: &str) -> Value {
+    json!({
+        "name": recipe,
+        "digest": { "gitCommit": commit },
+        "annotations": { "kind": "source" },
     })
 }
 

@@ -249,7 +249,9 @@ impl Lock {
         }
     }
 
-    fn checksum(&self) -> Digest {
+    /// Returns the digest that the lock writes of itself: of its canonical JSON.
+    #[must_use]
+    pub fn checksum(&self) -> Digest {
         Digest::of(&canonical::json(self))
     }
 

@@ -309,7 +309,8 @@ impl<'a> Shelf<'a> {
         }
         let (definition, lock) = self.locked(name)?;
         if let Kind::Scratch = definition.kind {
-            return Ok(Base { name: name.to_owned(), ..scratch() });
+            let lock = Some(lock.checksum());
+            return Ok(Base { name: name.to_owned(), lock, ..scratch() });
         }
         let locked = of_platform(&definition, &lock, platform)?;
         self.refuse_revoked(name, &lock, locked)?;
@@ -539,6 +540,7 @@ fn scratch() -> Base {
         packages: Vec::new(),
         maintained_until: None,
         locked_on: None,
+        lock: None,
         max_age: None,
         excluded: Vec::new(),
     }

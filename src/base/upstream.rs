@@ -507,6 +507,7 @@ impl Upstream<'_> {
             packages: Vec::new(),
             maintained_until: self.definition.maintained_until,
             locked_on: lock.date(),
+            lock: Some(lock.checksum()),
             max_age: self.definition.max_age,
             excluded: Vec::new(),
         })

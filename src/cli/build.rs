@@ -69,6 +69,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     let key = args.sign.as_deref().map(settings::private_key).transpose()?;
     let now = Now::new(SystemTime::now());
     let threads = threads();
+    let ci = settings::ci();
     let mut outcome = Outcome::default();
     for job in jobs {
         let built = job.and_then(|job| {
@@ -76,7 +77,8 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
             let waivers = settings::waivers(job.project.root())?;
             let advisories = scan::advisories(&args.advisories, &policy, job.project.root())?;
             let reported = scan::reports(&args.reports, &args.advisories, job.project.root())?;
-            let checkout = checkout::of(job.project.root(), output);
+            let written = (job.path != INFERRED).then_some((&*job.path, &*job.recipe.text));
+            let checkout = checkout::of(job.project.root(), written, output);
             if args.make {
                 make(&job, &platforms, output)?;
             }
@@ -105,6 +107,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 advised: advisories.as_ref().map(scan::Advisories::advised),
                 reported: reported.reported(),
                 checkout: checkout.as_ref(),
+                ci: ci.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
                 key: key.as_ref(),
                 threads,

@@ -5,9 +5,12 @@ use karat::pipeline::build::Checkout;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Asks git for the commit and the files that it holds; none outside of a checkout, and none,
-/// with a word about it, when git cannot say.
-pub(super) fn of(root: &Path, output: &Output) -> Option<Checkout> {
+/// The longest path that git is asked about.
+const MAX_PATH: usize = 4096;
+
+/// Asks git for the commit and the files that it holds, and whether it has the recipe, path and
+/// text, as it is; none outside of a checkout, and none, with a word about it, when git cannot say.
+pub(super) fn of(root: &Path, recipe: Option<(&str, &str)>, output: &Output) -> Option<Checkout> {
     root.ancestors().find(|folder| folder.join(".git").exists())?;
     let files = match git(root, &["ls-files", "-z", "--cached", "--recurse-submodules"]) {
         Ok(files) => files,
@@ -22,8 +25,15 @@ pub(super) fn of(root: &Path, output: &Output) -> Option<Checkout> {
     };
     // A checkout without a commit has none.
     let commit = git(root, &["rev-parse", "--verify", "--quiet", "HEAD"]).ok();
+    let holds = |(path, text): (&str, &str)| {
+        // The bytes of the object: no filter that the checkout configures is run.
+        let object = format!("HEAD:./{path}");
+        path.len() <= MAX_PATH
+            && git(root, &["cat-file", "blob", &object]).is_ok_and(|found| found == text.as_bytes())
+    };
     let tracked = files.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Some(Checkout {
+        holds_recipe: commit.is_some() && recipe.is_some_and(holds),
         commit: commit.map(|text| String::from_utf8_lossy(&text).trim().to_owned()),
         tracked: tracked.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
     })
@@ -36,6 +46,8 @@ fn git(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
         .arg(root)
         .args(arguments)
         .env("GIT_OPTIONAL_LOCKS", "0")
+        // What a partial clone lacks is not asked for elsewhere.
+        .env("GIT_NO_LAZY_FETCH", "1")
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .stdin(Stdio::null())

@@ -48,6 +48,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let now = Now::new(SystemTime::now());
     let stock = Stock::read(&policy, None, args.offline, now)?;
     let shown = site::from_here(project.root());
+    let ci = settings::ci();
     let options = Options {
         stored: &stored,
         root: &root,
@@ -60,6 +61,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
         advised: advisories.as_ref().map(scan::Advisories::advised),
         occasion: Occasion::Local,
         epoch,
+        ci: ci.as_ref(),
         now,
         key: &key,
         destinations: &destinations,

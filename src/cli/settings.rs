@@ -4,6 +4,7 @@ use super::args;
 use super::build::from_here;
 use super::failure::Failure;
 use karat::assemble::input::Project;
+use karat::attest::ci::Ci;
 use karat::oci::Digest;
 use karat::recipe::discover::{self, POLICY_FILE};
 use karat::settings::Policy;
@@ -248,6 +249,11 @@ pub(super) fn epoch(named: Option<&str>) -> Result<Epoch, Failure> {
         }),
         None => Ok(Epoch::default()),
     }
+}
+
+/// Returns the run of a CI system that this is, by its variables.
+pub(super) fn ci() -> Option<Ci> {
+    Ci::of(|name| std::env::var(name).ok())
 }
 
 /// Reads the text of a key: of a file, or of the variable that `env://` names.

@@ -7,6 +7,7 @@ use crate::advisory::{DatabaseError, Matched, vex};
 use crate::assemble::input::Project;
 use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
+use crate::attest::ci::Ci;
 use crate::attest::{self, provenance};
 use crate::base::{Base, BaseError, Shelf};
 use crate::binary::ReadAt as _;
@@ -60,6 +61,8 @@ pub struct Options<'a> {
     pub reported: Reported<'a>,
     /// What version control holds, where the project is under it.
     pub checkout: Option<&'a Checkout>,
+    /// The run of a CI system that builds, if one does.
+    pub ci: Option<&'a Ci>,
     /// What the image is judged for.
     pub occasion: Occasion,
     /// The key that signs, if anything is to be signed.
@@ -75,6 +78,8 @@ pub struct Options<'a> {
 pub struct Checkout {
     /// The commit that is checked out, in hexadecimal digits; none before the first.
     pub commit: Option<String>,
+    /// Whether that commit has the recipe as it is.
+    pub holds_recipe: bool,
     /// The files that are held, relative to the project's root, with `/` between the components.
     pub tracked: BTreeSet<String>,
 }
@@ -540,6 +545,11 @@ fn papers_and_referrers(
             Compression::Gzip => crate::archive::gzip::ENCODER_ID,
             Compression::Zstd => crate::archive::zstd::ENCODER_ID,
         },
+        commit: options
+            .checkout
+            .filter(|checkout| checkout.holds_recipe)
+            .and_then(|checkout| checkout.commit.as_deref()),
+        ci: options.ci,
     };
     let made: Vec<_> = images
         .iter()

@@ -10,6 +10,7 @@ use crate::advisory::DatabaseError;
 use crate::archive::Limits;
 use crate::assemble::{Packed, config};
 use crate::attest;
+use crate::attest::ci::Ci;
 use crate::attest::provenance::{self, Moved};
 use crate::base::{Base, BaseError, Shelf};
 use crate::bom::{self, Bom};
@@ -62,6 +63,8 @@ pub struct Options<'a> {
     pub epoch: Epoch,
     /// The advisories in which its parts are looked up, if there are any.
     pub advised: Option<Advised<'a>>,
+    /// The run of a CI system that builds, if one does.
+    pub ci: Option<&'a Ci>,
     /// The time that decides what has expired.
     pub now: Now,
     /// The key that signs.
@@ -406,7 +409,8 @@ fn attested(
         .collect();
     let predicate = |moved: &[Moved<'_>], was: Digest| {
         let database = options.advised.map(|advised| advised.database.digest());
-        provenance::moved(options.name, was, moved, (options.policy, database), options.epoch)
+        let judged = (options.policy, database);
+        provenance::moved(options.name, was, moved, judged, options.epoch, options.ci)
     };
     let subject = |of: &Moving, descriptor: &Descriptor, bytes: &[u8], about: bom::About| {
         let (name, epoch) = (options.name.to_owned(), options.epoch);

@@ -27,6 +27,7 @@ mod load;
 mod mirror;
 mod nested;
 mod policy;
+mod provenance;
 mod rebase;
 mod registry;
 mod registry_faults;

@@ -181,6 +181,26 @@ impl Project {
     }
 
     #[track_caller]
+    /// Runs git in the project's folder and returns what it prints.
+    pub(crate) fn git(&self, line: &str) -> String {
+        let identity = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.test",
+            "-c",
+            "init.defaultBranch=main",
+        ];
+        let run = Command::new("git")
+            .args(identity)
+            .args(line.split_whitespace())
+            .current_dir(self.root())
+            .output()
+            .expect("git runs");
+        assert!(run.status.success(), "{line}: {run:?}");
+        String::from_utf8(run.stdout).expect("text")
+    }
+
     pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_slice(&self.read(path)).expect("JSON")
     }

@@ -1,7 +1,6 @@
 //! Waivers, profiles and inputs: exceptions that hold, that do not, and what asks for one.
 
 use crate::support::{Project, day, elf::SCRIPT, recipe, rules};
-use std::process::Command;
 
 fn with_waiver(project: &Project, rule: &str, created: &str, expires: &str) {
     let waiver = format!(
@@ -247,18 +246,6 @@ fn profiles_are_for_the_images_that_they_name() {
     project.run("build").exits(2).says(&["neither is narrower", "golden/*pp", "golden/ap*"]);
 }
 
-fn git(project: &Project, line: &str) {
-    let identity =
-        ["-c", "user.name=t", "-c", "user.email=t@example.test", "-c", "init.defaultBranch=main"];
-    let status = Command::new("git")
-        .args(identity)
-        .args(line.split_whitespace())
-        .current_dir(project.root())
-        .output()
-        .expect("git runs");
-    assert!(status.status.success(), "{line}: {status:?}");
-}
-
 #[test]
 fn files_that_git_does_not_hold_are_told() {
     let project = Project::small();
@@ -272,9 +259,9 @@ fn files_that_git_does_not_hold_are_told() {
     project.write("app.karat.toml", recipe("app", "app") + data);
     project.done("build");
     assert!(!rules(&project.json("dist/app/report.json")).contains(&"untracked-input".to_owned()));
-    git(&project, "init -q");
-    git(&project, "add .");
-    git(&project, "commit -q -m first");
+    project.git("init -q");
+    project.git("add .");
+    project.git("commit -q -m first");
     project.write("config/late.conf", "b\n");
     project.done("build");
     let report = project.json("dist/app/report.json");
