@@ -5,6 +5,7 @@
 
 pub mod ci;
 pub mod provenance;
+pub mod recorded;
 pub mod summary;
 pub mod vulns;
 
@@ -16,6 +17,7 @@ use crate::time::Now;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use summary::Evidence;
 
 /// The type of an in-toto statement.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -74,7 +76,7 @@ pub fn judgements<T>(
     policy: &Policy,
     report: &Report,
     digest: &Digest,
-    inputs: &[Digest],
+    evidence: &Evidence,
     now: Now,
 ) -> Vec<Statement> {
     let unnamed = BTreeMap::from([("digest", json!({ "sha256": digest.hex() }))]);
@@ -83,27 +85,27 @@ pub fn judgements<T>(
     let place = publish.map(|publish| format!("{publish}/{image}"));
     vec![
         statement(Requirement::TestResult.predicate_type(), &unnamed, &found),
-        passed(cleared, (image, place.as_deref()), policy, digest, inputs, now),
+        passed(cleared, (image, place.as_deref()), policy, digest, evidence, now),
     ]
 }
 
 /// Makes the statement that an image has passed a policy: a summary of the verification. `image`
-/// is its name, and where it is published, `HOST/REPO`; `inputs` are the digests of the
-/// statements about it that were made or verified. For images of which the known vulnerabilities
+/// is its name, and where it is published, `HOST/REPO`; `evidence` is what the
+/// statements about it give that were made or verified. For images of which the known vulnerabilities
 /// were looked up; the summary tells the time.
 pub fn passed<T>(
     _cleared: &Cleared<T>,
     (name, place): (&str, Option<&str>),
     policy: &Policy,
     digest: &Digest,
-    inputs: &[Digest],
+    evidence: &Evidence,
     now: Now,
 ) -> Statement {
     let unnamed = BTreeMap::from([("digest", json!({ "sha256": digest.hex() }))]);
     let last = name.rsplit('/').next().unwrap_or(name);
     let place = [("repository_url", place.unwrap_or_default())];
     let resource = purl::build("oci", "", last, &digest.to_string(), &place);
-    let predicate = summary::verification(&policy.name, &policy.digest(), &resource, now, inputs);
+    let predicate = summary::verification(&policy.name, &policy.digest(), &resource, now, evidence);
     statement(Requirement::Vsa.predicate_type(), &unnamed, &predicate)
 }
 

@@ -23,6 +23,7 @@ mod network;
 mod output;
 mod policy;
 mod rebase;
+mod rebuild;
 mod sbom;
 mod scan;
 mod settings;
@@ -76,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Copy(args) => transfer::copy(&args, &output),
         Command::Promote(args) => transfer::promote(&args, &output),
         Command::Rebase(args) => rebase::run(&args, &output),
+        Command::Rebuild(args) => rebuild::run(&args, &output),
         Command::Load(args) => load::run(&args, &output),
         Command::Mirror(args) => mirror::run(&args, &output),
         Command::Fleet(args) => fleet::run(&args, &output),

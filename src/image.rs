@@ -4,6 +4,7 @@
 //! Assembly makes one out of a recipe, [`read`] makes one out of stored bytes; whoever
 //! judges or describes an image sees no difference.
 
+pub mod difference;
 pub mod folder;
 pub mod graph;
 pub mod read;

@@ -9,9 +9,11 @@ pub mod inspect;
 mod known;
 pub mod mirror;
 pub mod rebase;
+pub mod rebuild;
 pub mod sbom;
 pub mod scan;
 pub mod signed_vex;
+mod statements;
 pub mod transfer;
 pub mod vouched;
 

@@ -12,7 +12,7 @@ use crate::settings::Requirement;
 use crate::signature::sigstore::Reason;
 use crate::trust::{self, MAX_CANDIDATES, Refused, Signed};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::trust::Trust;
 
@@ -57,10 +57,31 @@ pub struct Candidate {
     pub refused: Option<String>,
     /// What of its signature is wrong, in one word; none when that was not what was wrong.
     pub reason: Option<Reason>,
+    /// The fingerprint of the key that signed, where a key was demanded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The identity that signed and its issuer, of a certificate that was verified.
     pub certified: Option<(String, String)>,
     /// Whether an entry of a trusted log was verified.
     pub logged: bool,
+}
+
+impl Subject {
+    /// Says whether two signers have recorded, each for itself, how this digest was built: one who
+    /// has built it, and one who has built it again.
+    ///
+    /// Source: slsa.dev/spec/v1.2/verified-properties, `SLSA_BUILD_REPRODUCED`.
+    pub fn is_reproduced(&self) -> bool {
+        let recorded = self.candidates.iter().filter(|one| {
+            one.refused.is_none()
+                && one.predicate_type.as_deref() == Some(Requirement::Provenance.predicate_type())
+        });
+        let signers: BTreeSet<_> = recorded
+            .filter(|one| one.key.is_some() || one.certified.is_some())
+            .map(|one| (&one.key, &one.certified))
+            .collect();
+        signers.len() > 1
+    }
 }
 
 impl Verification {
@@ -287,6 +308,7 @@ impl Subject {
                 predicate_type: Some(signed.predicate_type),
                 refused: None,
                 reason: None,
+                key: signed.key,
                 certified: signed.certified,
                 logged: signed.logged,
             },
@@ -296,6 +318,7 @@ impl Subject {
                 predicate_type: None,
                 refused: Some(refused.to_string()),
                 reason: refused.reason(),
+                key: None,
                 certified: None,
                 logged: false,
             },

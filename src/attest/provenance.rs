@@ -113,7 +113,7 @@ impl Record<'_> {
                 "internalParameters": internal,
                 "resolvedDependencies": dependencies,
             },
-            "runDetails": details(self.ci),
+            "runDetails": details(BUILDER, self.ci),
         })
     }
 }
@@ -172,15 +172,15 @@ pub fn moved(
             "internalParameters": internal,
             "resolvedDependencies": dependencies,
         },
-        "runDetails": details(ci),
+        "runDetails": details(BUILDER, ci),
     })
 }
 
 /// Writes who has built, and in which run of a CI system.
-fn details(ci: Option<&Ci>) -> Value {
+pub(super) fn details(builder: &str, ci: Option<&Ci>) -> Value {
     let run = ci.and_then(|ci| ci.run.as_ref());
     json!({
-        "builder": { "id": BUILDER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
+        "builder": { "id": builder, "version": { "karat": env!("CARGO_PKG_VERSION") } },
         "metadata": match run {
             Some(run) => json!({ "invocationId": run }),
             None => json!({}),

@@ -13,9 +13,17 @@ use std::collections::BTreeSet;
 /// Who says so: this program, run by whoever holds the key that signs.
 pub const VERIFIER: &str = "urn:karat:verifier:local";
 
+/// On what a summary rests.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// The statements that were verified, by the digests of their manifests.
+    pub inputs: Vec<Digest>,
+    /// Whether two signers have recorded, each for itself, that they have built it.
+    pub reproduced: bool,
+}
+
 /// Writes the predicate that an image, at `resource`, has passed a policy: gate, signed
-/// statements and known vulnerabilities. `inputs` are the statements that were verified, by the
-/// digests of their manifests.
+/// statements and known vulnerabilities.
 ///
 /// The caller has judged all that; it must not be written without a database of
 /// vulnerabilities.
@@ -24,17 +32,21 @@ pub fn verification(
     policy: &Digest,
     resource: &str,
     now: Now,
-    inputs: &[Digest],
+    evidence: &Evidence,
 ) -> Value {
+    let mut levels = vec!["SLSA_BUILD_LEVEL_UNEVALUATED"];
+    if evidence.reproduced {
+        levels.push("SLSA_BUILD_REPRODUCED");
+    }
     let input = |digest: &Digest| json!({ "digest": { "sha256": digest.hex() } });
     json!({
         "verifier": { "id": VERIFIER, "version": { "karat": env!("CARGO_PKG_VERSION") } },
         "timeVerified": Moment::from(now).to_string(),
         "resourceUri": resource,
         "policy": { "uri": policy_name, "digest": { "sha256": policy.hex() } },
-        "inputAttestations": inputs.iter().map(input).collect::<Vec<_>>(),
+        "inputAttestations": evidence.inputs.iter().map(input).collect::<Vec<_>>(),
         "verificationResult": "PASSED",
-        "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
+        "verifiedLevels": levels,
         "slsaVersion": "1.0",
     })
 }

@@ -79,6 +79,10 @@ pub(super) enum Command {
     /// making its programs again.
     #[command(after_help = EXIT_CODES)]
     Rebase(Rebase),
+    /// Proves an image by building it again from what its signed provenance names; what differs is
+    /// exit code 1.
+    #[command(after_help = EXIT_CODES)]
+    Rebuild(Rebuild),
     /// Brings an image into an engine on this machine, to be tried out.
     #[command(after_help = EXIT_CODES)]
     Load(Load),
@@ -306,6 +310,31 @@ pub(super) struct Rebase {
     pub(super) signer: Signer,
     #[command(flatten)]
     pub(super) advisories: Advisories,
+    #[command(flatten)]
+    pub(super) policy: Policy,
+    /// Opens no connection.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    /// The image: `oci:DIR[:TAG]`, `archive:FILE` or `docker://HOST/REPO@sha256:…`.
+    #[arg(value_name = "REF")]
+    pub(super) reference: String,
+    /// The folder that has the recipe and the inputs: under their names, or under others; they are
+    /// known by their hashes. By default the project's root.
+    #[arg(long, value_name = "DIR")]
+    pub(super) inputs: Option<PathBuf>,
+    /// Signs with this private key that the same image was built again, and puts that beside it.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: Option<PathBuf>,
+    /// The repository that an image on this machine is for: the policy's `[[trust]]` says who may
+    /// state provenance there.
+    #[arg(long = "as", value_name = "HOST/REPO")]
+    pub(super) place: Option<String>,
+    #[command(flatten)]
+    pub(super) signer: Signer,
     #[command(flatten)]
     pub(super) policy: Policy,
     /// Opens no connection.

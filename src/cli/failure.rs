@@ -4,6 +4,7 @@ use super::scan::OTHER_IMAGE;
 use super::settings::SettingsError;
 use karat::assemble::input::InputError;
 use karat::assemble::{AssembleError, Fault, FaultError};
+use karat::attest::recorded::RecordError;
 use karat::base::assembly::AssemblyError;
 use karat::base::lock::LockError;
 use karat::base::mirror::MirrorError;
@@ -18,6 +19,7 @@ use karat::pipeline::clearance::ClearanceError;
 use karat::pipeline::inspect::InspectError;
 use karat::pipeline::mirror as mirroring;
 use karat::pipeline::rebase::RebaseError;
+use karat::pipeline::rebuild::RebuildError;
 use karat::pipeline::sbom::SbomError;
 use karat::pipeline::transfer::TransferError;
 use karat::pipeline::vouched::VouchedError;
@@ -28,6 +30,9 @@ use karat::registry::{RegistryError, WriteError};
 use karat::settings::ProfileTie;
 use std::fmt::Write;
 use std::path::Path;
+
+/// How many missing inputs are listed.
+const MISSING_SHOWN: usize = 20;
 
 /// Done; for a judging command: accepted.
 pub(super) const CODE_DONE: u8 = 0;
@@ -529,6 +534,52 @@ impl From<RebaseError> for Failure {
             RebaseError::Write(_) | RebaseError::Sign(_) | RebaseError::Database(_) => {
                 Self::failed(message)
             }
+        }
+    }
+}
+
+impl From<RebuildError> for Failure {
+    fn from(error: RebuildError) -> Self {
+        let message = error.to_string();
+        let checkout = |commit: &Option<String>| match commit {
+            Some(commit) => format!("the recipe is of the commit {commit}: check that out"),
+            None => "check out the state that it was built from".to_owned(),
+        };
+        match error {
+            RebuildError::NoProvenance { .. } => Self { code: CODE_REJECTED, ..Self::usage(message) }
+                .hint("`karat verify` shows what was looked at; `karat build --sign` records how an image is built"),
+            RebuildError::Record { error: RecordError::Malformed(_), .. } => {
+                Self { code: CODE_REJECTED, ..Self::usage(message) }
+            }
+            RebuildError::Record { .. } => Self::usage(message),
+            RebuildError::Format { karat, .. } => Self::usage(message).hint(format!(
+                "it was built by karat {}",
+                escape::terminal(&karat)
+            )),
+            RebuildError::Missing { missing, commit, .. } => {
+                let shown = missing.iter().take(MISSING_SHOWN).map(|one| {
+                    format!("  {} {} {}", one.digest, one.kind, escape::terminal(&one.name))
+                });
+                let list = shown.collect::<Vec<_>>().join("\n");
+                let rest = match missing.len().saturating_sub(MISSING_SHOWN) {
+                    0 => String::new(),
+                    more => format!("\n  and {more} more"),
+                };
+                Self::usage(message).hint(format!(
+                    "name the folder that has them, `--inputs DIR`; {}\n{list}{rest}",
+                    checkout(&commit)
+                ))
+            }
+            RebuildError::Many(_) => Self::usage(message).hint("name a smaller folder: `--inputs DIR`"),
+            RebuildError::Recipe(diagnostics) => diagnostics.into(),
+            RebuildError::Base { commit, .. } => Self::usage(message).hint(format!(
+                "bases are those of the project here, by their locks; {}",
+                checkout(&commit)
+            )),
+            RebuildError::Inputs { .. } => Self { code: CODE_REJECTED, ..Self::usage(message) },
+            RebuildError::Build { error, recipe } => Self::of_build(*error, &recipe),
+            RebuildError::Stored(error) => error.into(),
+            RebuildError::Read { .. } | RebuildError::Write(_) => Self::failed(message),
         }
     }
 }

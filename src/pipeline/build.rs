@@ -8,6 +8,7 @@ use crate::assemble::input::Project;
 use crate::assemble::sidecar::MAX_SIDECAR;
 use crate::assemble::{self, AssembleError, Assembled, Input, Packed, Request, Role, config};
 use crate::attest::ci::Ci;
+use crate::attest::summary::Evidence;
 use crate::attest::{self, provenance};
 use crate::base::{Base, BaseError, Shelf};
 use crate::binary::ReadAt as _;
@@ -155,7 +156,7 @@ impl From<BaseError> for BuildError {
 /// # Errors
 /// When nothing could be judged or written. A rejected image is no error: its report says so.
 pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
-    let vars = vars(options)?;
+    let vars = vars(options.recipe, options.vars)?;
     let platforms = platforms(options)?;
     let waivers = waivers(options)?;
     let names = options.policy.names_of(&options.recipe.name);
@@ -176,7 +177,10 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
         .collect::<Result<Vec<_>, _>>()?;
     all_are_about(options, &images)?;
     let accepted = images.iter().all(|image| image.judged.cleared.is_some());
-    let root = root(options, &images);
+    let manifest =
+        |image: &Platformed| (image.account.platform.clone(), image.documents.descriptor.clone());
+    let manifests: Vec<_> = images.iter().map(manifest).collect();
+    let root = root(options.recipe, &vars, options.epoch, &manifests);
     let report = report(&terms, &images, accepted, &root.1, first);
     let mut built = Built { report, root: None, account: Vec::new(), signed: 0 };
     if accepted {
@@ -204,9 +208,13 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
     Ok(built)
 }
 
-fn vars(options: Options<'_>) -> Result<BTreeMap<String, String>, BuildError> {
-    let declared = &options.recipe.vars;
-    for (name, value) in options.vars {
+/// Returns the value of every var of a recipe: given, or by default.
+pub(super) fn vars(
+    recipe: &Recipe,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, BuildError> {
+    let declared = &recipe.vars;
+    for (name, value) in given {
         let var = declared.get(name).ok_or_else(|| BuildError::UnknownVar(name.clone()))?;
         if !var.pattern.is_match(value) {
             let pattern = var.written.clone();
@@ -214,7 +222,7 @@ fn vars(options: Options<'_>) -> Result<BTreeMap<String, String>, BuildError> {
         }
     }
     let value = |(name, var): (&String, &crate::recipe::Var)| {
-        let value = options.vars.get(name).or(var.default.as_ref());
+        let value = given.get(name).or(var.default.as_ref());
         Ok((name.clone(), value.cloned().ok_or_else(|| BuildError::MissingVar(name.clone()))?))
     };
     declared.iter().map(value).collect()
@@ -453,22 +461,20 @@ fn waivers(options: Options<'_>) -> Result<Vec<Waiver>, BuildError> {
     Ok(all)
 }
 
-/// The index over several platforms, or the only manifest.
-fn root(options: Options<'_>, images: &[Platformed]) -> (Option<Vec<u8>>, Descriptor) {
-    if let [only] = images {
-        return (None, only.documents.descriptor.clone());
+/// Makes the index over several platforms, or takes the only manifest.
+pub(super) fn root(
+    recipe: &Recipe,
+    vars: &BTreeMap<String, String>,
+    epoch: Epoch,
+    manifests: &[(Platform, Descriptor)],
+) -> (Option<Vec<u8>>, Descriptor) {
+    if let [(_, only)] = manifests {
+        return (None, only.clone());
     }
-    let manifests: Vec<_> = images
-        .iter()
-        .map(|image| (image.account.platform.clone(), image.documents.descriptor.clone()))
-        .collect();
-    let mut annotations = BTreeMap::from([(config::CREATED.to_owned(), options.epoch.to_string())]);
-    if let Ok(vars) = vars(options) {
-        let filled =
-            options.recipe.annotations.iter().map(|(key, text)| (key.clone(), text.fill(&vars)));
-        annotations.extend(filled);
-    }
-    let (bytes, descriptor) = config::index(&manifests, &annotations);
+    let mut annotations = BTreeMap::from([(config::CREATED.to_owned(), epoch.to_string())]);
+    let filled = recipe.annotations.iter().map(|(key, text)| (key.clone(), text.fill(vars)));
+    annotations.extend(filled);
+    let (bytes, descriptor) = config::index(manifests, &annotations);
     (Some(bytes), descriptor)
 }
 
@@ -591,7 +597,9 @@ fn papers_and_referrers(
             for statement in attest::known(cleared, name, digest, &vex, &vulns) {
                 inputs.push(put(&statement)?);
             }
-            for statement in attest::judgements(cleared, name, policy, report, digest, &inputs, now)
+            let evidence = Evidence { inputs, reproduced: false };
+            for statement in
+                attest::judgements(cleared, name, policy, report, digest, &evidence, now)
             {
                 put(&statement)?;
             }

@@ -8,6 +8,7 @@ use super::inspect::{self, InspectError};
 use super::signed_vex::{self, SignedVex};
 use super::transfer::{self, Origin, TransferError};
 use crate::attest;
+use crate::attest::summary::Evidence;
 use crate::finding::report::Report;
 use crate::image::stored::StoredError;
 use crate::oci::{Descriptor, Digest, Reference};
@@ -120,8 +121,9 @@ impl Clearance {
         }
         for subject in &subjects {
             let name = (by.place, Some(by.place));
-            let inputs = self.inputs(&subject.digest);
-            let passed = attest::passed(cleared, name, by.policy, &subject.digest, &inputs, by.now);
+            let rests_on = self.evidence(&subject.digest);
+            let passed =
+                attest::passed(cleared, name, by.policy, &subject.digest, &rests_on, by.now);
             let made = sign::statement(&passed, subject, by.key, by.epoch)?;
             origin.stored.add(made.descriptor.clone(), made.blobs());
             all.push(made);
@@ -134,12 +136,17 @@ impl Clearance {
         }
     }
 
-    /// Returns the statements about a digest that counted, by the digests of their manifests.
-    fn inputs(&self, subject: &Digest) -> Vec<Digest> {
+    /// Returns what counted of the statements about a digest.
+    fn evidence(&self, subject: &Digest) -> Evidence {
         let subjects = self.verification.iter().flat_map(|one| &one.subjects);
-        let own = subjects.filter(|one| one.digest == *subject);
-        let counted = own.flat_map(|one| &one.candidates).filter(|one| one.refused.is_none());
-        counted.map(|one| one.digest).collect()
+        let Some(own) = subjects.into_iter().find(|one| one.digest == *subject) else {
+            return Evidence::default();
+        };
+        let counted = own.candidates.iter().filter(|one| one.refused.is_none());
+        Evidence {
+            inputs: counted.map(|one| one.digest).collect(),
+            reproduced: own.is_reproduced(),
+        }
     }
 }
 

@@ -7,13 +7,13 @@
 
 use crate::bom::{Listed, Wanted, spdx23};
 use crate::image::stored::{Stored, StoredError};
-use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, DiffId, Digest, Platform, Reference};
 use crate::pipeline::signed_vex::{self, SignedVex};
+use crate::pipeline::statements;
 use crate::pipeline::transfer::{self, TransferError};
 use crate::registry::{Purpose, Registries, RegistryError};
 use crate::settings::Requirement;
-use crate::trust::{self, MAX_CANDIDATES, Refused, Trust};
+use crate::trust::Trust;
 use crate::verify;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -206,18 +206,8 @@ fn bill(
     trust: &Trust,
 ) -> Result<Result<Listed, String>, StoredError> {
     let mut refused: Option<String> = None;
-    let mut looked_at = 0;
-    for referrer in stored.artifacts() {
-        let bytes = stored.document(referrer, MAX_MANIFEST)?;
-        let Ok(manifest) = Manifest::parse(&bytes) else { continue };
-        if manifest.subject.as_ref().is_none_or(|about| about.digest != *subject) {
-            continue;
-        }
-        looked_at += 1;
-        if looked_at > MAX_CANDIDATES {
-            break;
-        }
-        match trust::referrer(stored, &manifest, subject, trust) {
+    for one in statements::about(stored, &[*subject], trust)? {
+        match one.judged {
             Ok(signed) if signed.predicate_type == spdx23::PREDICATE_TYPE => {
                 match signed.statement.as_deref().and_then(listed) {
                     Some(listed) => return Ok(Ok(listed)),
@@ -225,7 +215,6 @@ fn bill(
                 }
             }
             Ok(_) => {}
-            Err(Refused::Stored(error)) if !error.is_judgement() => return Err(error),
             Err(why) => {
                 refused.get_or_insert_with(|| why.to_string());
             }

@@ -60,7 +60,7 @@ impl VsaTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attest::summary::verification;
+    use crate::attest::summary::{Evidence, verification};
     use serde_json::json;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -77,7 +77,13 @@ mod tests {
 
     #[test]
     fn a_summary_counts_for_its_policy_and_its_time() {
-        let good = verification("golden", &Digest::of(b"policy"), "reg.example/app", at(TIME), &[]);
+        let good = verification(
+            "golden",
+            &Digest::of(b"policy"),
+            "reg.example/app",
+            at(TIME),
+            &Evidence::default(),
+        );
         judge(&good, TIME).unwrap();
         judge(&good, TIME - 300).unwrap();
         judge(&good, TIME + 90 * 86_400).unwrap();

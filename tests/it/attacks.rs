@@ -2,8 +2,8 @@
 //! no other file has.
 
 use crate::signing::signed;
-use crate::support::{PASSWORD, Project, copy_folder, digest_of, keys};
-use karat::signature::{Envelope, PrivateKey};
+use crate::support::forged::{bundle, refer};
+use crate::support::{Project, copy_folder};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -42,55 +42,10 @@ fn bare() -> (Project, Value) {
     (project, image)
 }
 
-/// Puts a referrer of the image around a bundle, whatever the bundle is; `times` entries of it.
-fn refer(project: &Project, image: &Value, bundle: &[u8], times: usize) {
-    let layout = project.layout("layout");
-    let store = |bytes: &[u8]| {
-        let digest = digest_of(bytes);
-        fs::write(layout.blob_path(&digest), bytes).expect("a blob");
-        json!({ "digest": digest, "size": bytes.len() })
-    };
-    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
-    let with = |mut descriptor: Value, media_type: &str| {
-        descriptor["mediaType"] = media_type.into();
-        descriptor
-    };
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": kind,
-        "config": with(store(b"{}"), "application/vnd.oci.empty.v1+json"),
-        "layers": [with(store(bundle), kind)],
-        "subject": image,
-    });
-    let mut entry =
-        with(store(manifest.to_string().as_bytes()), "application/vnd.oci.image.manifest.v1+json");
-    entry["artifactType"] = kind.into();
-    let mut index = layout.index();
-    let manifests = index["manifests"].as_array_mut().expect("manifests");
-    manifests.extend(std::iter::repeat_n(entry, times));
-    project.write("layout/index.json", index.to_string());
-}
-
-/// A bundle around any statement, rightly signed.
-fn bundle(statement: &Value) -> Vec<u8> {
-    let key = PrivateKey::from_encrypted_pem(&keys().0, PASSWORD.as_bytes()).expect("a key");
-    let kind = "application/vnd.in-toto+json";
-    let envelope = Envelope::sign(kind, statement.to_string().as_bytes(), &key).expect("signed");
-    let envelope: Value = serde_json::from_slice(&envelope.to_json().expect("JSON")).expect("JSON");
-    json!({
-        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-        "verificationMaterial": { "publicKey": { "hint": key.public_key().hint() } },
-        "dsseEnvelope": envelope,
-    })
-    .to_string()
-    .into_bytes()
-}
-
 /// Judges the image with this bundle, and gives the candidate.
 fn judge(bundle: &[u8], code: i32) -> Value {
     let (project, image) = bare();
-    refer(&project, &image, bundle, 1);
+    refer(&project.layout("layout"), &image, bundle, 1);
     let verify = "verify oci:layout --key cosign.pub --require signature --format json";
     let answer = project.run(verify).exits(code).json();
     answer["verification"]["subjects"][0]["candidates"][0].clone()
@@ -140,12 +95,12 @@ fn what_would_never_end() {
     }
     // Thousands of referrers, none of which counts: so many are looked at, and no more.
     let (project, image) = bare();
-    refer(&project, &image, b"{}", 9_000);
+    refer(&project.layout("layout"), &image, b"{}", 9_000);
     let verify = "verify oci:layout --key cosign.pub --format json";
     let answer = project.run(verify).exits(1).json();
     let candidates = &answer["verification"]["subjects"][0]["candidates"];
     assert_eq!(candidates.as_array().expect("candidates").len(), 100);
-    refer(&project, &image, b"{}", 1_001);
+    refer(&project.layout("layout"), &image, b"{}", 1_001);
     let answer = project.run(verify).exits(1).json();
     assert!(answer["message"].as_str().expect("why").contains("lists"), "{answer}");
     // Keys that are devices, folders or without end.

@@ -29,6 +29,7 @@ mod nested;
 mod policy;
 mod provenance;
 mod rebase;
+mod rebuild;
 mod registry;
 mod registry_faults;
 mod reports;

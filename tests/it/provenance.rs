@@ -31,7 +31,7 @@ fn commit_is_named_that_has_the_recipe_as_it_is() {
         "digest": { "gitCommit": commit },
         "annotations": { "kind": "source" },
     });
-    assert_eq!(of_kind(&project, "source"), [source.clone()]);
+    assert_eq!(of_kind(&project, "source"), std::slice::from_ref(&source));
     assert_eq!(project.dist("app").image(None)["digest"], image, "the commit is in the image");
     // A recipe that nobody has committed is of no commit, staged or not.
     let changed = recipe("app", "app") + "# changed\n";

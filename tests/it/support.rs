@@ -3,6 +3,7 @@
 pub(crate) mod archive_cases;
 pub(crate) mod elf;
 pub(crate) mod foreign;
+pub(crate) mod forged;
 pub(crate) mod layout;
 pub(crate) mod mirror;
 pub(crate) mod proxy;

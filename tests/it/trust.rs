@@ -288,7 +288,13 @@ fn summarise(project: &Project, policy: &str, seconds: i64) {
     let stored = Stored::open_folder(&project.path("one")).expect("a layout");
     let image = stored.image(None).expect("an image").clone();
     let policy = policy.parse().expect("a digest");
-    let predicate = summary::verification("mine", &policy, "reg.example/golden/app", now, &[]);
+    let predicate = summary::verification(
+        "mine",
+        &policy,
+        "reg.example/golden/app",
+        now,
+        &summary::Evidence::default(),
+    );
     let subject = json!({ "digest": { "sha256": image.digest.hex() } });
     let kind = "https://slsa.dev/verification_summary/v1";
     let statement = attest::statement(kind, &subject, &predicate);

@@ -47,6 +47,10 @@ impl Layout {
         layout
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn index(&self) -> Value {
         serde_json::from_slice(&fs::read(self.folder.join("index.json")).expect("index.json"))
             .expect("index.json is JSON")

@@ -1,0 +1,72 @@
+//! What is stated beside an image: each referrer of it and its platforms, judged.
+//!
+//! Takes a stored image and whom to trust, gives every statement with who made it, or why it does
+//! not count.
+
+use crate::image::stored::{Stored, StoredError};
+use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::{Descriptor, Digest};
+use crate::trust::{self, MAX_CANDIDATES, Refused, Signed, Trust};
+
+/// One referrer, judged.
+pub(super) struct Stated<'a> {
+    /// What it is about: the image or one of its platforms.
+    pub(super) subject: Digest,
+    /// What describes it.
+    pub(super) referrer: &'a Descriptor,
+    /// Its manifest.
+    pub(super) manifest: Manifest,
+    /// What is stated, or why it does not count.
+    pub(super) judged: Result<Signed, Refused>,
+}
+
+/// Returns an image's digest and, below an index, those of its platforms. What an index cannot
+/// list is left out: whoever judges the image says so.
+///
+/// # Errors
+/// When the image cannot be read for want of a registry or disk.
+pub(super) fn subjects(stored: &Stored, root: &Descriptor) -> Result<Vec<Digest>, StoredError> {
+    let mut subjects = vec![root.digest];
+    if root.media_type.is_index() {
+        match stored.manifests(root) {
+            Ok(manifests) => subjects.extend(manifests.iter().map(|one| one.digest)),
+            Err(error) if error.is_judgement() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(subjects)
+}
+
+/// Judges what refers to any of `subjects`, at most [`MAX_CANDIDATES`] for each.
+///
+/// # Errors
+/// When something cannot be read for want of a registry or disk.
+pub(super) fn about<'a>(
+    stored: &'a Stored,
+    subjects: &[Digest],
+    trust: &Trust,
+) -> Result<Vec<Stated<'a>>, StoredError> {
+    let mut found = Vec::new();
+    for referrer in stored.artifacts() {
+        let manifest = match stored.document(referrer, MAX_MANIFEST) {
+            Ok(bytes) => Manifest::parse(&bytes),
+            Err(error) if error.is_judgement() => continue,
+            Err(error) => return Err(error),
+        };
+        let Ok(manifest) = manifest else { continue };
+        let about = manifest.subject.as_ref().map(|about| about.digest);
+        let Some(subject) = about.filter(|about| subjects.contains(about)) else { continue };
+        if found.len() >= MAX_CANDIDATES * subjects.len() {
+            break;
+        }
+        let judged = match trust.revoked_digest(&referrer.digest) {
+            Some(why) => Err(Refused::Revoked(why.to_owned())),
+            None => trust::referrer(stored, &manifest, &subject, trust),
+        };
+        match judged {
+            Err(Refused::Stored(error)) if !error.is_judgement() => return Err(error),
+            judged => found.push(Stated { subject, referrer, manifest, judged }),
+        }
+    }
+    Ok(found)
+}
