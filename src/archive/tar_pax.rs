@@ -126,6 +126,9 @@ impl<'a> Record<'a> {
         let Some((b'\n', body)) = record[space + 1..].split_last() else {
             return Err(malformed("no newline at the end"));
         };
+        if splits(body) {
+            return Err(malformed("newline within a record"));
+        }
         let equals = body.iter().position(|&byte| byte == b'=');
         let (key, value) = body.split_at(equals.ok_or(malformed("no equals sign"))?);
         if key.is_empty() || key.contains(&0) {
@@ -133,6 +136,19 @@ impl<'a> Record<'a> {
         }
         Ok(Self { key, value: &value[1..], after })
     }
+}
+
+/// Says whether a newline in a record, its last one left out, hides something from those who take
+/// every line for a record, as Rust's tar does, and an empty one for the end: what Go reads as part
+/// of a name or an attribute is a path of its own to them. The binary value of an attribute may
+/// have a newline that hides nothing.
+fn splits(body: &[u8]) -> bool {
+    let mut lines = body.split(|&byte| byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let key = first.split(|&byte| byte == b'=').next().unwrap_or_default();
+    let is_attribute =
+        key.len() < first.len() && XATTR_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+    lines.any(|line| !is_attribute || line.first().is_none_or(u8::is_ascii_digit))
 }
 
 fn name(value: &[u8]) -> Result<Vec<u8>, Ambiguity> {

@@ -145,6 +145,20 @@ fn tar_005_malformed_pax() {
         refused(&[with_data(b'x', b"x", data), file(b"a")], "tar-malformed-pax");
     }
     refused(&[with_data(b'g', b"g", b"99 comment=a\n")], "tar-malformed-pax");
+    // A record within a value: a path to Rust's tar, which takes every line for a record.
+    for (key, value) in [
+        ("path", &b"a\n"[..]),
+        ("linkpath", b"a\nb"),
+        ("SCHILY.xattr.user.x", b"x\n11 path=b\n"),
+        ("SCHILY.xattr.user.x", b"x\n1"),
+        ("SCHILY.xattr.user.x", b"x\n"),
+        ("comment", b"\n"),
+        ("ke\ny", b"x"),
+        ("SCHILY.xattr.user\n.x", b"x"),
+    ] {
+        refused(&[pax(&[(key, value)]), file(b"a")], "tar-malformed-pax");
+    }
+    assert!(list(&[pax(&[("SCHILY.xattr.user.x", b"x\ny")]), file(b"a")]).is_ok());
 }
 
 #[test]

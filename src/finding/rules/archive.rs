@@ -63,7 +63,7 @@ rules! {
         severity: Critical,
         rationale: "Go refuses the archive, Rust's tar drops the record and goes on with the short name of the header.",
         remedy: "Rebuild the layer with a current builder; ordinary tools never write this.",
-        bad: "a record whose length does not fit: 99 path=a",
+        bad: "a record whose length does not fit: 99 path=a; a name with a newline in it",
         good: "9 path=a",
         waivable: false,
     }

@@ -179,6 +179,7 @@ fn sizes_and_names(table: &mut Table<'_>) {
         ("a length with a sign", b"+9 path=a\n"),
         ("NUL behind", b"9 path=a\n\0"),
         ("an empty path", b"8 path=\n"),
+        ("a record within a value", b"31 SCHILY.xattr.x=1\n11 path=b\n\n"),
         ("a size that is none", b"10 size=x\n"),
     ] {
         let bad = entry(b'x', b"PaxHeaders.0/x", data);
