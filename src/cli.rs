@@ -14,6 +14,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod fleet;
+mod hand;
 mod inspect;
 mod key;
 mod load;

@@ -58,6 +58,8 @@ pub mod store;
 
 pub mod http;
 
+pub mod keyless;
+
 pub mod image;
 
 pub mod registry;

@@ -7,7 +7,7 @@ use crate::attest::Statement;
 use crate::oci::Descriptor;
 use crate::oci::descriptor::MediaType;
 use crate::oci::document::Manifest;
-use crate::signature::{self, PrivateKey, sign_statement};
+use crate::signature::{self, Signing};
 use crate::time::Epoch;
 use std::collections::BTreeMap;
 
@@ -45,10 +45,10 @@ impl Referrer {
 pub fn statement(
     statement: &Statement,
     subject: &Descriptor,
-    key: &PrivateKey,
+    by: &dyn Signing,
     epoch: Epoch,
 ) -> Result<Referrer, signature::Error> {
-    let bundle = sign_statement(&statement.bytes, key)?.to_json();
+    let bundle = by.bundle(&statement.bytes, subject.digest.bytes())?;
     let annotations = BTreeMap::from([
         (CONTENT.to_owned(), "dsse-envelope".to_owned()),
         (PREDICATE_TYPE.to_owned(), statement.predicate_type.clone()),

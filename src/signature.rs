@@ -12,6 +12,7 @@
 //! | [`dsse`] | DSSE envelope and its pre-authentication encoding |
 //! | [`bundle`] | sigstore bundle around an envelope, signed with a key |
 //! | [`sigstore`] | sigstore bundles of every form, against a root of trust |
+//! | [`services`] | which services of a sigstore instance are asked |
 //! | [`legacy`] | cosign's form before bundles |
 //! | `provider` | the cryptography that the crates of sigstore compute with |
 //! | `encrypted_key` | the password container of cosign's private keys |
@@ -41,6 +42,7 @@ pub mod key;
 pub mod key_file;
 pub mod legacy;
 mod provider;
+pub mod services;
 pub mod sigstore;
 #[cfg(test)]
 mod test_keys;
@@ -50,3 +52,20 @@ pub use dsse::{Envelope, Verified};
 pub use error::Error;
 pub use key::{PrivateKey, PublicKey};
 pub use key_file::KeyFileKind;
+pub use services::Services;
+
+/// Whoever signs statements: the holder of a key, or somebody whom a certificate names.
+pub trait Signing: Sync {
+    /// Signs a statement into a sigstore bundle, which is verified. `sha256` is that of one of the
+    /// statement's subjects.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    fn bundle(&self, statement: &[u8], sha256: &[u8; 32]) -> Result<Vec<u8>, Error>;
+}
+
+impl Signing for PrivateKey {
+    fn bundle(&self, statement: &[u8], _: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        Ok(sign_statement(statement, self)?.to_json())
+    }
+}

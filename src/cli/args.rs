@@ -4,7 +4,7 @@ pub(super) mod fleet;
 pub(super) mod mirror;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXIT_CODES: &str = "Exit codes: 0 done or accepted, 1 judged and rejected, 2 wrong input, 3 trying again may help.";
 
@@ -129,10 +129,12 @@ pub(super) struct Build {
     /// Builds these platforms only; may be repeated.
     #[arg(long = "platform", value_name = "PLATFORM")]
     pub(super) platforms: Vec<String>,
-    /// Signs image, SBOM and provenance with this key file; its password is read from
-    /// `COSIGN_PASSWORD` or asked for.
-    #[arg(long, value_name = "KEY")]
+    /// Signs image, SBOM and provenance with this key file, whose password is read from
+    /// `COSIGN_PASSWORD` or asked for; or `keyless`, with a certificate for an identity token.
+    #[arg(long, value_name = "KEY|keyless")]
     pub(super) sign: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) keyless: Keyless,
     /// Runs the `make` command of a binary whose file is missing.
     #[arg(long)]
     pub(super) make: bool,
@@ -551,6 +553,13 @@ pub(super) struct Scan {
     pub(super) source_date_epoch: Option<String>,
 }
 
+impl Signing {
+    /// Returns the key, or the word that stands for none.
+    pub(super) fn key(&self) -> &Path {
+        self.key.as_deref().unwrap_or(Path::new("keyless"))
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum ScanFormat {
     #[value(name = "openvex")]
@@ -665,13 +674,43 @@ pub(super) struct Attest {
     pub(super) policy: Policy,
 }
 
+/// With what is signed without a key.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Keyless {
+    /// A file with the identity token that a certificate is asked for with. By default the token is
+    /// that of SIGSTORE_ID_TOKEN or of the CI system.
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity_token: Option<PathBuf>,
+    /// The services that are asked, a `signing_config.json`; by default those of the public good
+    /// instance of sigstore.
+    #[arg(long, value_name = "FILE")]
+    pub(super) signing_config: Option<PathBuf>,
+    /// The root of trust that what was signed is verified by; by default that of the policy, else
+    /// that of the public good instance of sigstore.
+    #[arg(long, value_name = "FILE")]
+    pub(super) trusted_root: Option<PathBuf>,
+}
+
+impl Keyless {
+    /// Says whether anything is named that only signing without a key needs.
+    pub(super) fn is_named(&self) -> bool {
+        self.identity_token.is_some() || self.signing_config.is_some()
+    }
+}
+
 /// With what a signature is made.
 #[derive(Debug, Args)]
 pub(super) struct Signing {
     /// The private key: a file, or `env://VARIABLE`. Its password is read from
     /// `COSIGN_PASSWORD` or asked for.
-    #[arg(long, value_name = "KEY")]
-    pub(super) key: PathBuf,
+    #[arg(long, value_name = "KEY", required_unless_present = "without_key")]
+    key: Option<PathBuf>,
+    /// Signs with a certificate for an identity token, and a key that nobody keeps.
+    #[arg(id = "without_key", long = "keyless", conflicts_with = "key")]
+    without_key: bool,
+    #[command(flatten)]
+    pub(super) keyless: Keyless,
     /// The time that is written, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(super) source_date_epoch: Option<String>,

@@ -3,6 +3,7 @@
 use super::args;
 use super::checkout;
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, CODE_USAGE, Failure};
+use super::hand::Hand;
 use super::output::{Output, bytes};
 use super::scan;
 use super::settings;
@@ -66,7 +67,13 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
         return Err(Failure::usage("`--scanner-report` is for one image, and several are built")
             .hint("name its recipe alone"));
     }
-    let key = args.sign.as_deref().map(settings::private_key).transpose()?;
+    let hand = match &args.sign {
+        Some(key) => {
+            let policy = settings::policy_here(&args.policy)?.policy;
+            Some(Hand::read(key, &args.keyless, &policy, args.offline)?)
+        }
+        None => None,
+    };
     let now = Now::new(SystemTime::now());
     let threads = threads();
     let ci = settings::ci();
@@ -90,6 +97,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 true => Some(Publication::of(args, &policy, &job.recipe.name)?),
                 false => None,
             };
+            let trusted_root = args.keyless.trusted_root.as_deref();
             let to_dist = [Destination::Dist(job.dist.clone())];
             let stock = Stock::read(&policy, None, args.offline, now)?;
             let shown = site::from_here(job.project.root());
@@ -109,16 +117,16 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 checkout: checkout.as_ref(),
                 ci: ci.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
-                key: key.as_ref(),
+                key: hand.as_ref().map(Hand::signing),
                 threads,
                 destinations: if destinations.is_empty() { &to_dist } else { &destinations },
             };
             let built =
                 build::build(options).map_err(|error| Failure::of_build(error, &job.recipe))?;
             account(&options, &built, output);
-            let published = match (&publication, &key, options.destinations.first()) {
-                (Some(publication), Some(key), Some(first)) if built.root.is_some() => {
-                    Some(publication.publish(first, &policy, key.public_key(), output)?)
+            let published = match (&publication, &hand, options.destinations.first()) {
+                (Some(publication), Some(hand), Some(first)) if built.root.is_some() => {
+                    Some(publication.publish(first, &policy, hand, trusted_root, output)?)
                 }
                 _ => None,
             };

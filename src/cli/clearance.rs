@@ -7,8 +7,8 @@ use karat::finding::{Severity, escape};
 use karat::oci::Reference;
 use karat::pipeline::clearance::{Clearance, Voucher};
 use karat::settings::{Policy, Requirement};
+use karat::signature::PrivateKey;
 use karat::signature::sigstore::Signer;
-use karat::signature::{PrivateKey, PublicKey};
 use karat::time::{Epoch, Now};
 use karat::verify::Trust;
 use std::path::Path;
@@ -37,7 +37,8 @@ impl Seal {
     /// Returns whose summaries count at a place. Those that have lived half of their time are to
     /// be renewed, before they are too old.
     pub(super) fn trust(&self, policy: &Policy, place: &str, now: Now) -> Result<Trust, Failure> {
-        let mut trust = of_key(self.key.public_key(), policy, place, now)?;
+        let own = Signer::Key(self.key.public_key().clone());
+        let mut trust = of_signer(own, None, policy, place, now)?;
         if let Some(terms) = &mut trust.vsa {
             terms.max_age /= 2;
         }
@@ -57,16 +58,17 @@ impl Seal {
 }
 
 /// Returns whom the policy trusts for an image at a place; where it names nobody, whoever has
-/// the key.
-pub(super) fn of_key(
-    key: &PublicKey,
+/// signs here.
+pub(super) fn of_signer(
+    signer: Signer,
+    trusted_root: Option<&Path>,
     policy: &Policy,
     place: &str,
     now: Now,
 ) -> Result<Trust, Failure> {
-    let root = settings::trusted_root(None, policy)?;
+    let root = settings::trusted_root(trusted_root, policy)?;
     match policy.trust.is_empty() {
-        true => Ok(Trust::in_one(Signer::Key(key.clone()), root).under(policy, now)),
+        true => Ok(Trust::in_one(signer, root).under(policy, now)),
         false => Trust::of_policy(policy, place, root, now).map_err(Failure::usage),
     }
 }

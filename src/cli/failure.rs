@@ -28,6 +28,7 @@ use karat::publish::registry::PushError;
 use karat::recipe::Recipe;
 use karat::registry::{RegistryError, WriteError};
 use karat::settings::ProfileTie;
+use karat::signature;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -353,7 +354,7 @@ impl From<StoredError> for Failure {
 
 impl Failure {
     /// Says what helps against what went wrong with a connection.
-    fn of_http(error: &HttpError) -> Self {
+    pub(super) fn of_http(error: &HttpError) -> Self {
         let host = error.url.origin().authority();
         let failure = Self::failed(error.to_string());
         let named = |authority: &str| {
@@ -534,6 +535,16 @@ impl From<RebaseError> for Failure {
             RebaseError::Write(_) | RebaseError::Sign(_) | RebaseError::Database(_) => {
                 Self::failed(message)
             }
+        }
+    }
+}
+
+impl From<signature::Error> for Failure {
+    fn from(error: signature::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            signature::Error::Keyless { .. } => Self::failed(message),
+            _ => Self::usage(message),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::args;
 use super::beside::Placed;
 use super::failure::{CODE_DONE, Failure};
+use super::hand::Hand;
 use super::meter::Meter;
 use super::output::Output;
 use super::{scan, settings, verify_bundle};
@@ -13,9 +14,9 @@ use karat::image::stored::{Stored, StoredError};
 use karat::oci::{Descriptor, Digest, Platform, Reference, strict_json};
 use karat::pipeline::sbom;
 use karat::pipeline::transfer::Origin;
-use karat::settings::Requirement;
+use karat::settings::{Policy, Requirement};
 use karat::sign;
-use karat::signature::{PrivateKey, bundle};
+use karat::signature::bundle;
 use karat::time::Now;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -117,10 +118,10 @@ fn looked_up(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
 
 /// Signs the bytes of any file into a bundle.
 fn file(args: &args::Sign, bundle: &Path, output: &Output) -> Result<u8, Failure> {
-    let key = settings::private_key(&args.signing.key)?;
     let digest = verify_bundle::artifact(&args.reference)?;
-    let made = bundle::sign_artifact(digest.bytes(), &key)
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let hand = Hand::read(args.signing.key(), &args.signing.keyless, &policy, false)?;
+    let made = hand.artifact(digest.bytes())?;
     karat::oci::layout::write_whole(bundle, &made).map_err(|error| {
         Failure::failed(format!("`{}` cannot be written: {error}", bundle.display()))
     })?;
@@ -133,6 +134,7 @@ struct About {
     placed: Placed,
     subjects: Vec<Descriptor>,
     reference: Reference,
+    policy: Policy,
 }
 
 impl About {
@@ -143,7 +145,7 @@ impl About {
         let placed = Placed::open(&reference, &policy, output)?;
         let Origin { stored, root, repository, .. } = &placed.origin;
         let subjects = subjects(stored, root, repository.is_none())?;
-        Ok(Self { placed, subjects, reference })
+        Ok(Self { placed, subjects, reference, policy })
     }
 
     /// Makes a statement about the image and each of its platforms, signs it and puts it beside
@@ -156,11 +158,12 @@ impl About {
     ) -> Result<u8, Failure> {
         let epoch = settings::epoch(signing.source_date_epoch.as_deref())?;
         // Only now: whoever is asked for a password should know that it is of use.
-        let key: PrivateKey = settings::private_key(&signing.key)?;
+        let hand = Hand::read(signing.key(), &signing.keyless, &self.policy, false)?;
         let mut referrers = Vec::new();
         for subject in &self.subjects {
-            let made = sign::statement(&statement(&subject.digest)?, subject, &key, epoch);
-            referrers.push(made.map_err(|error| Failure::usage(error.to_string()))?);
+            let made =
+                sign::statement(&statement(&subject.digest)?, subject, hand.signing(), epoch);
+            referrers.push(made?);
         }
         let about = self.placed.origin.root.digest;
         match self.placed.put(&referrers)? {

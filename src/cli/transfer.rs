@@ -3,6 +3,7 @@
 use super::args;
 use super::clearance::{self, Seal};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::hand::Hand;
 use super::meter::Meter;
 use super::network;
 use super::output::{Output, bytes};
@@ -18,7 +19,6 @@ use karat::publish::Destination;
 use karat::publish::registry::Receipt;
 use karat::registry::Registries;
 use karat::settings::{Policy, Standing, names_at};
-use karat::signature::PublicKey;
 use karat::time::Now;
 use karat::verify::{self, Trust};
 use serde_json::json;
@@ -284,11 +284,13 @@ impl Publication {
         &self,
         built: &Destination,
         policy: &Policy,
-        key: &PublicKey,
+        hand: &Hand,
+        trusted_root: Option<&Path>,
         output: &Output,
     ) -> Result<String, Failure> {
         let now = Now::new(SystemTime::now());
-        let trust = clearance::of_key(key, policy, &place(&self.place), now)?;
+        let place_of = place(&self.place);
+        let trust = clearance::of_signer(hand.signer(), trusted_root, policy, &place_of, now)?;
         let source = match built {
             Destination::Dist(path) => {
                 Reference::Layout { dir: path.join("image"), tag: Some("local".to_owned()) }

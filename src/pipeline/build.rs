@@ -24,7 +24,7 @@ use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::recipe::{Compression, Recipe};
 use crate::settings::{Policy, ProfileTie};
 use crate::sign;
-use crate::signature::{self, PrivateKey};
+use crate::signature::{self, Signing};
 use crate::store::SpoolRoom;
 use crate::time::{Epoch, Now};
 use crate::waiver::Waiver;
@@ -67,7 +67,7 @@ pub struct Options<'a> {
     /// What the image is judged for.
     pub occasion: Occasion,
     /// The key that signs, if anything is to be signed.
-    pub key: Option<&'a PrivateKey>,
+    pub key: Option<&'a dyn Signing>,
     /// How many threads compress.
     pub threads: NonZeroUsize,
     /// Where the image goes; at least one.

@@ -16,7 +16,7 @@ use crate::policy::{Cleared, Terms};
 use crate::registry::{Purpose, Registries};
 use crate::settings::{Policy, Requirement};
 use crate::sign::{self, Referrer};
-use crate::signature::{self, PrivateKey};
+use crate::signature::{self, Signing};
 use crate::time::{Epoch, Now};
 use crate::verify::{self, Trust, Verification};
 use std::sync::Arc;
@@ -48,10 +48,10 @@ pub struct Clearance {
 }
 
 /// Who says that an image has passed, and of what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Voucher<'a> {
     /// The key that signs.
-    pub key: &'a PrivateKey,
+    pub key: &'a dyn Signing,
     /// Whose summaries count where the image goes.
     pub trust: &'a Trust,
     /// The policy that it has passed.

@@ -25,7 +25,7 @@ use crate::policy::{self, Advised, Cleared, Occasion, Terms};
 use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::settings::{Policy, ProfileTie, Requirement};
 use crate::sign;
-use crate::signature::{self, PrivateKey};
+use crate::signature::{self, Signing};
 use crate::store::SpoolRoom;
 use crate::time::{Epoch, Now};
 use crate::verify::{self, Trust, Verification};
@@ -68,7 +68,7 @@ pub struct Options<'a> {
     /// The time that decides what has expired.
     pub now: Now,
     /// The key that signs.
-    pub key: &'a PrivateKey,
+    pub key: &'a dyn Signing,
     /// Where it goes; at least one.
     pub destinations: &'a [Destination],
 }

@@ -45,6 +45,14 @@ pub enum Error {
     /// The signature primitive failed.
     #[error("signature computation failed")]
     SigningFailed,
+    /// A service of sigstore did not do its part.
+    #[error("{message}")]
+    Keyless {
+        /// What happened, escaped.
+        message: String,
+        /// Whether trying again may help.
+        may_help: bool,
+    },
     /// A signature is not a DER encoded ECDSA signature.
     #[error("signature is not a DER encoded ECDSA signature")]
     MalformedSignature,

@@ -14,9 +14,10 @@ use super::key::PublicKey;
 use super::{Bundle, bundle, provider};
 use regex::Regex;
 use sha2::{Digest as _, Sha256};
+use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot as Root};
 use sigstore_verify::types::bundle::VerificationMaterialContent as Material;
-use sigstore_verify::types::{DerPublicKey, Sha256Hash, SignatureContent};
+use sigstore_verify::types::{DerCertificate, DerPublicKey, Sha256Hash, SignatureContent};
 use sigstore_verify::{
     CertificateError, PublicKeyVerificationPolicy, TimestampError, TransparencyLogError,
     VerificationPolicy, VerificationResult, Verifier,
@@ -348,6 +349,18 @@ pub fn anchored(pattern: &str) -> Result<Regex, String> {
     // An expression that closes the group would get around the anchors.
     Regex::new(pattern).map_err(|error| error.to_string())?;
     Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(|error| error.to_string())
+}
+
+/// Reads whom a certificate of Fulcio names, and who vouches for that. Nothing is verified.
+///
+/// # Errors
+/// When it is no such certificate.
+pub fn certified(certificate: &[u8]) -> Result<(String, String), Refusal> {
+    let refused = |message: String| Refusal::new(Reason::Certificate, quoted(&message));
+    let info = parse_certificate_info(&DerCertificate::new(certificate.to_vec()))
+        .map_err(|error| refused(error.to_string()))?;
+    let named = info.identity.map(|identity| identity.as_str().to_owned());
+    named.zip(info.issuer).ok_or_else(|| refused("the certificate names nobody".to_owned()))
 }
 
 /// Verifies that a bundle holds a signature over an artifact, or over a statement about it, by

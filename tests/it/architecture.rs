@@ -10,13 +10,14 @@ const LINE: [&str; 11] = [
     "publish", "verify",
 ];
 /// What lies below the line and knows nothing of it.
-const FOUNDATIONS: [&str; 16] = [
+const FOUNDATIONS: [&str; 17] = [
     "approval",
     "archive",
     "binary",
     "finding",
     "http",
     "image",
+    "keyless",
     "oci",
     "registry",
     "settings",
