@@ -249,7 +249,7 @@ fn seeds() -> Vec<Vec<u8>> {
         with_end(&[
             pax(&[("path", "long/é".as_bytes()), ("mtime", b"1234.5"), ("uid", b"70000")]),
             file(b"short", b"0123456789"),
-            pax(&[("SCHILY.xattr.user.x", b"\0value\n"), ("LIBARCHIVE.xattr.user.y", b"YQ==")]),
+            pax(&[("SCHILY.xattr.user.x", b"\0val\nue"), ("LIBARCHIVE.xattr.user.y", b"YQ==")]),
             file(b"attributes", &[7; 600]),
         ]),
         with_end(&[
