@@ -13,7 +13,7 @@ pub mod rebuild;
 pub mod sbom;
 pub mod scan;
 pub mod signed_vex;
-mod statements;
+pub mod statements;
 pub mod transfer;
 pub mod vouched;
 

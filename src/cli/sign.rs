@@ -13,11 +13,13 @@ use karat::bom::{Detail, Subject};
 use karat::image::stored::{Stored, StoredError};
 use karat::oci::{Descriptor, Digest, Platform, Reference, strict_json};
 use karat::pipeline::sbom;
+use karat::pipeline::statements::is_stated;
 use karat::pipeline::transfer::Origin;
 use karat::settings::{Policy, Requirement};
 use karat::sign;
 use karat::signature::bundle;
 use karat::time::Now;
+use karat::verify::Trust;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::SystemTime;
@@ -159,11 +161,15 @@ impl About {
         let epoch = settings::epoch(signing.source_date_epoch.as_deref())?;
         // Only now: whoever is asked for a password should know that it is of use.
         let hand = Hand::read(signing.key(), &signing.keyless, &self.policy, false)?;
+        let root = settings::trusted_root(signing.keyless.trusted_root.as_deref(), &self.policy)?;
+        let trust = Trust::in_one(hand.signer(), root);
         let mut referrers = Vec::new();
         for subject in &self.subjects {
-            let made =
-                sign::statement(&statement(&subject.digest)?, subject, hand.signing(), epoch);
-            referrers.push(made?);
+            let statement = statement(&subject.digest)?;
+            if is_stated(&self.placed.origin.stored, &subject.digest, &statement, &trust)? {
+                continue;
+            }
+            referrers.push(sign::statement(&statement, subject, hand.signing(), epoch)?);
         }
         let about = self.placed.origin.root.digest;
         match self.placed.put(&referrers)? {

@@ -3,10 +3,30 @@
 //! Takes a stored image and whom to trust, gives every statement with who made it, or why it does
 //! not count.
 
+use crate::attest::Statement;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
 use crate::oci::{Descriptor, Digest};
 use crate::trust::{self, MAX_CANDIDATES, Refused, Signed, Trust};
+
+/// Says whether a statement is there already, byte for byte, about a digest and by somebody who is
+/// trusted: signing it again would add nothing but a signature.
+///
+/// # Errors
+/// When the image cannot be read for want of a registry or disk.
+pub fn is_stated(
+    stored: &Stored,
+    subject: &Digest,
+    statement: &Statement,
+    trust: &Trust,
+) -> Result<bool, StoredError> {
+    let same = |one: &Stated<'_>| {
+        one.judged
+            .as_ref()
+            .is_ok_and(|signed| signed.statement.as_deref() == Some(&statement.bytes[..]))
+    };
+    Ok(about(stored, &[*subject], trust)?.iter().any(same))
+}
 
 /// One referrer, judged.
 pub(super) struct Stated<'a> {

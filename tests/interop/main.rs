@@ -15,6 +15,7 @@ mod archive_cases;
 mod bases;
 mod conformance;
 mod gotar;
+mod keyless;
 mod layout;
 mod platforms;
 mod project;
@@ -76,6 +77,10 @@ cases! {
         sigstore_js_verifies_every_bundle
         sigstore_js_refuses_what_was_altered
         karat_refuses_what_was_altered;
+    keyless:
+        every_verifier_accepts_what_karat_signs_keyless
+        karat_accepts_what_cosign_signs_keyless
+        a_file_is_signed_and_verified_both_ways;
     conformance:
         every_bundle_is_judged_as_its_name_says
         a_bundle_signed_after_its_certificate_is_refused_for_that

@@ -13,7 +13,7 @@ use std::time::Duration;
 const HTPASSWD: &str = "user:$2y$05$lSja./x5i8ysxQOgzGw1Pu8kJnDl/Jsd5q8iQNUVbWjf2FKFmZtBi\n";
 
 /// A registry that runs until it is dropped.
-struct Registry {
+pub(crate) struct Registry {
     child: Child,
     host: String,
 }
@@ -27,7 +27,7 @@ impl Drop for Registry {
 
 /// Which program serves.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Debian,
     Distribution,
     Crane,
@@ -38,7 +38,7 @@ const KINDS: [Kind; 3] = [Kind::Debian, Kind::Distribution, Kind::Crane];
 impl Registry {
     /// Starts a registry that keeps everything in the project's folder. `http` are further
     /// lines of the configuration.
-    fn start(project: &Project, kind: Kind, further: &str) -> Result<Self, Skip> {
+    pub(crate) fn start(project: &Project, kind: Kind, further: &str) -> Result<Self, Skip> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
         let port = port.expect("a port").port();
         let host = format!("127.0.0.1:{port}");
@@ -76,7 +76,7 @@ impl Registry {
         panic!("{kind:?} does not answer");
     }
 
-    fn place(&self, name: &str) -> String {
+    pub(crate) fn place(&self, name: &str) -> String {
         format!("{}/{name}", self.host)
     }
 }

@@ -21,6 +21,7 @@ mod golden;
 mod help;
 mod hostile;
 mod inputs;
+mod keyless;
 mod known;
 mod legacy;
 mod load;
