@@ -27,6 +27,7 @@ mod rebase;
 mod rebuild;
 mod sbom;
 mod scan;
+mod service_key;
 mod settings;
 mod sign;
 mod site;

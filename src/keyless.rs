@@ -184,7 +184,7 @@ impl Session {
 
 impl Signing for Session {
     fn bundle(&self, statement: &[u8], sha256: &[u8; 32]) -> Result<Vec<u8>, signature::Error> {
-        self.statement(statement, sha256).map_err(|error| signature::Error::Keyless {
+        self.statement(statement, sha256).map_err(|error| signature::Error::Service {
             may_help: error.is_transient(),
             message: error.to_string(),
         })

@@ -50,7 +50,7 @@ mod test_keys;
 pub use bundle::{Bundle, VerifiedStatementBytes, sign_statement};
 pub use dsse::{Envelope, Verified};
 pub use error::Error;
-pub use key::{PrivateKey, PublicKey};
+pub use key::{KeyHandle, PrivateKey, PublicKey};
 pub use key_file::KeyFileKind;
 pub use services::Services;
 
@@ -64,7 +64,7 @@ pub trait Signing: Sync {
     fn bundle(&self, statement: &[u8], sha256: &[u8; 32]) -> Result<Vec<u8>, Error>;
 }
 
-impl Signing for PrivateKey {
+impl<K: KeyHandle> Signing for K {
     fn bundle(&self, statement: &[u8], _: &[u8; 32]) -> Result<Vec<u8>, Error> {
         Ok(sign_statement(statement, self)?.to_json())
     }

@@ -7,7 +7,7 @@ use karat::finding::{Severity, escape};
 use karat::oci::Reference;
 use karat::pipeline::clearance::{Clearance, Voucher};
 use karat::settings::{Policy, Requirement};
-use karat::signature::PrivateKey;
+use karat::signature::KeyHandle;
 use karat::signature::sigstore::Signer;
 use karat::time::{Epoch, Now};
 use karat::verify::Trust;
@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// The key that signs summaries of verifications.
 pub(super) struct Seal {
-    key: PrivateKey,
+    key: Box<dyn KeyHandle>,
     epoch: Epoch,
 }
 

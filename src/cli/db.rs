@@ -230,7 +230,7 @@ fn push(args: &args::DbPush, output: &Output) -> Result<u8, Failure> {
     let key = args.sign.as_deref().map(settings::private_key).transpose()?;
     let staging = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("no room for a temporary folder: {error}")))?;
-    let root = layout(staging.path(), &args.database, &database, key.as_ref())?;
+    let root = layout(staging.path(), &args.database, &database, key.as_ref().map(|key| key as _))?;
     let hosts = transfer::hosts(of_policy, &[], Some(&destination), &network::plain_hosts()?)?;
     let registries = network::registries(hosts, false, &[&destination])?;
     let source = Reference::Layout { dir: staging.path().to_owned(), tag: None };
@@ -249,7 +249,7 @@ fn layout(
     folder: &Path,
     file: &Path,
     database: &Database,
-    key: Option<&karat::signature::PrivateKey>,
+    key: Option<&dyn karat::signature::Signing>,
 ) -> Result<Descriptor, Failure> {
     let failed =
         |error: advisories::PackError| Failure::failed(format!("`{}`: {error}", file.display()));

@@ -543,7 +543,8 @@ impl From<signature::Error> for Failure {
     fn from(error: signature::Error) -> Self {
         let message = error.to_string();
         match error {
-            signature::Error::Keyless { .. } => Self::failed(message),
+            signature::Error::Service { may_help: false, .. } => Self::usage(message),
+            signature::Error::Service { .. } => Self::failed(message),
             _ => Self::usage(message),
         }
     }

@@ -9,7 +9,7 @@ use karat::keyless::{KeylessError, Session};
 use karat::settings::Policy;
 use karat::signature::services::{MAX_CONFIG, Services};
 use karat::signature::sigstore::{Identity, Signer};
-use karat::signature::{PrivateKey, Signing, bundle};
+use karat::signature::{KeyHandle, Signing, bundle};
 use karat::time::Now;
 use serde::Deserialize;
 use std::io::Read as _;
@@ -23,7 +23,7 @@ const KEYLESS: &str = "keyless";
 
 /// Who signs.
 pub(super) enum Hand {
-    Key(Box<PrivateKey>),
+    Key(Box<dyn KeyHandle>),
     Keyless(Box<Session>),
 }
 
@@ -41,7 +41,7 @@ impl Hand {
                     "`--identity-token` and `--signing-config` are for signing without a key",
                 ));
             }
-            return Ok(Self::Key(Box::new(settings::private_key(key)?)));
+            return Ok(Self::Key(settings::private_key(key)?));
         }
         if offline {
             return Err(Failure::usage(
@@ -69,7 +69,7 @@ impl Hand {
     /// Returns what signs statements.
     pub(super) fn signing(&self) -> &dyn Signing {
         match self {
-            Self::Key(key) => &**key,
+            Self::Key(key) => key,
             Self::Keyless(session) => &**session,
         }
     }

@@ -3,6 +3,7 @@
 use super::args;
 use super::build::from_here;
 use super::failure::Failure;
+use super::service_key::ServiceKey;
 use karat::assemble::input::Project;
 use karat::attest::ci::Ci;
 use karat::oci::Digest;
@@ -10,7 +11,7 @@ use karat::recipe::discover::{self, POLICY_FILE};
 use karat::settings::Policy;
 use karat::settings::file::Loaded;
 use karat::signature::sigstore::{self, Identity, Refusal, Signer, TrustedRoot};
-use karat::signature::{self, KeyFileKind, PrivateKey, PublicKey, key};
+use karat::signature::{self, KeyFileKind, KeyHandle, PrivateKey, PublicKey, key};
 use karat::time::{Date, Epoch, Now};
 use karat::waiver::{self, Waiver};
 use std::fs::File;
@@ -35,8 +36,6 @@ pub(super) enum SettingsError {
     KeyFile { path: PathBuf, error: io::Error },
     #[error("`{}` is no regular file", .0.display())]
     KeySpecial(PathBuf),
-    #[error("this version of karat has no keys of `{0}://`")]
-    KeyScheme(String),
     #[error("`{}` is longer than {limit} bytes, which no key file is", path.display())]
     KeyLong { path: PathBuf, limit: usize },
     #[error("`{}`: {error}", path.display())]
@@ -108,7 +107,6 @@ impl SettingsError {
                 "name the public key, `--key cosign.pub`, or `--identity` with `--issuer`"
                     .to_owned(),
             ),
-            Self::KeyScheme(_) => Some("a key is a file, or `env://VARIABLE`".to_owned()),
             Self::NoPassword => Some("set COSIGN_PASSWORD; it may be empty".to_owned()),
             _ => None,
         }
@@ -258,10 +256,7 @@ pub(super) fn ci() -> Option<Ci> {
 
 /// Reads the text of a key: of a file, or of the variable that `env://` names.
 fn key_text(path: &Path) -> Result<String, SettingsError> {
-    if let Some((scheme, name)) = path.to_str().and_then(|named| named.split_once("://")) {
-        if scheme != "env" {
-            return Err(SettingsError::KeyScheme(scheme.to_owned()));
-        }
+    if let Some(name) = path.to_str().and_then(|named| named.strip_prefix("env://")) {
         return std::env::var(name).map_err(|error| {
             let error = io::Error::new(io::ErrorKind::InvalidInput, error);
             SettingsError::KeyFile { path: path.to_owned(), error }
@@ -283,8 +278,22 @@ fn key_text(path: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-/// Reads a private key, asking for its password where it has one.
-pub(super) fn private_key(path: &Path) -> Result<PrivateKey, SettingsError> {
+/// Reads a private key, asking for its password where it has one, or finds the service that keeps
+/// it.
+pub(super) fn private_key(path: &Path) -> Result<Box<dyn KeyHandle>, Failure> {
+    Ok(match kept(path) {
+        Some((scheme, name)) => Box::new(ServiceKey::find(scheme, name)?),
+        None => Box::new(held(path)?),
+    })
+}
+
+/// Returns scheme and name of a key that a service keeps; none of a file or a variable.
+fn kept(path: &Path) -> Option<(&str, &str)> {
+    let (scheme, name) = path.to_str()?.split_once("://")?;
+    (scheme != "env").then_some((scheme, name))
+}
+
+fn held(path: &Path) -> Result<PrivateKey, SettingsError> {
     let wrong = |error| SettingsError::Key { path: path.to_owned(), error };
     let text = key_text(path)?;
     match KeyFileKind::of(&text) {
@@ -296,10 +305,13 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKey, SettingsError> {
     }
 }
 
-/// Reads a public key.
-pub(super) fn public_key(path: &Path) -> Result<PublicKey, SettingsError> {
-    PublicKey::from_pem(&key_text(path)?)
-        .map_err(|error| SettingsError::Key { path: path.to_owned(), error })
+/// Reads a public key: of a file or a variable, or of the service that keeps the private one.
+pub(super) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+    if let Some((scheme, name)) = kept(path) {
+        return Ok(ServiceKey::find(scheme, name)?.public_key().clone());
+    }
+    let wrong = |error| SettingsError::Key { path: path.to_owned(), error };
+    Ok(PublicKey::from_pem(&key_text(path)?).map_err(wrong)?)
 }
 
 /// Reads a file that a user names, at most `limit` bytes of it.
@@ -324,13 +336,13 @@ pub(super) fn file(
 }
 
 /// Returns whose signature is demanded.
-pub(super) fn signer(args: &args::Signer) -> Result<Signer, SettingsError> {
+pub(super) fn signer(args: &args::Signer) -> Result<Signer, Failure> {
     // The arguments are checked: an identity comes with an issuer, and no key with either.
     let issuer = args.issuer.as_deref().unwrap_or_default();
     Ok(match (&args.key, &args.identity, &args.identity_regexp) {
         (Some(key), ..) => Signer::Key(public_key(key)?),
         (None, Some(identity), _) => Signer::Identity(Identity::exact(identity, issuer)),
-        (None, None, None) => return Err(SettingsError::NoSigner),
+        (None, None, None) => return Err(SettingsError::NoSigner.into()),
         (None, None, Some(pattern)) => {
             let identity = Identity::matching(pattern, issuer).map_err(SettingsError::Pattern)?;
             Signer::Identity(identity)

@@ -7,7 +7,7 @@ use crate::oci::document::{DocumentError, Index, MAX_MANIFEST, Manifest};
 use crate::oci::layout::LayoutWriter;
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::sign;
-use crate::signature::{self, PrivateKey};
+use crate::signature::{self, Signing};
 use crate::time::Epoch;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -99,7 +99,7 @@ pub fn pack(
     folder: &Path,
     file: &Path,
     database: &Database,
-    key: Option<&PrivateKey>,
+    key: Option<&dyn Signing>,
 ) -> Result<Descriptor, PackError> {
     let layout = LayoutWriter::create(folder)?;
     let mut blob = layout.start_blob()?;

@@ -20,7 +20,7 @@ use super::{
     dsse::{self, Envelope, IN_TOTO_PAYLOAD},
     error::{Error, quoted},
     json::{self, Limits, Object},
-    key::{PrivateKey, PublicKey},
+    key::{KeyHandle, PublicKey},
 };
 
 /// Media type of the bundles that are written.
@@ -88,7 +88,7 @@ impl VerifiedStatementBytes {
 ///
 /// [`Error::StatementType`] or a JSON error if the statement could not be verified later,
 /// [`Error::TooLarge`] if the bundle would exceed [`MAX_SIZE`], [`Error::SigningFailed`].
-pub fn sign_statement(statement_json: &[u8], key: &PrivateKey) -> Result<Bundle, Error> {
+pub fn sign_statement(statement_json: &[u8], key: &dyn KeyHandle) -> Result<Bundle, Error> {
     check_type(statement_json, &[STATEMENT_V1])?;
     let envelope = Envelope::sign(IN_TOTO_PAYLOAD, statement_json, key)?;
     let hint = key.public_key().hint();
@@ -115,7 +115,7 @@ pub fn sign_statement(statement_json: &[u8], key: &PrivateKey) -> Result<Bundle,
 /// # Errors
 ///
 /// [`Error::SigningFailed`], or the error of verifying.
-pub fn sign_artifact(sha256: &[u8; 32], key: &PrivateKey) -> Result<Vec<u8>, Error> {
+pub fn sign_artifact(sha256: &[u8; 32], key: &dyn KeyHandle) -> Result<Vec<u8>, Error> {
     let signature = key.sign_sha256(sha256)?;
     key.public_key().verify_sha256(sha256, &signature)?;
     let hint = key.public_key().hint();

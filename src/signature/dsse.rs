@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{Error, quoted},
     json::{self, Limits, Object},
-    key::{PrivateKey, PublicKey},
+    key::{KeyHandle, PublicKey},
 };
 
 /// Payload type of in-toto statements (in-toto attestation framework, `envelope.md`).
@@ -61,8 +61,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`Error::SigningFailed`], see [`PrivateKey::sign`].
-    pub fn sign(payload_type: &str, payload: &[u8], key: &PrivateKey) -> Result<Self, Error> {
+    /// [`Error::SigningFailed`], see [`KeyHandle::sign`].
+    pub fn sign(payload_type: &str, payload: &[u8], key: &dyn KeyHandle) -> Result<Self, Error> {
         Ok(Self {
             signature: key.sign(&pre_authentication_encoding(payload_type, payload))?,
             payload_type: payload_type.to_owned(),

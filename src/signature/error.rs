@@ -45,9 +45,9 @@ pub enum Error {
     /// The signature primitive failed.
     #[error("signature computation failed")]
     SigningFailed,
-    /// A service of sigstore did not do its part.
+    /// A service that keeps keys, or one of sigstore, did not do its part.
     #[error("{message}")]
-    Keyless {
+    Service {
         /// What happened, escaped.
         message: String,
         /// Whether trying again may help.

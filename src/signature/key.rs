@@ -42,6 +42,54 @@ const SPKI_PREFIX: [u8; 26] = [
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// A private key that signs, wherever it is: in memory, or in a service that keeps it.
+pub trait KeyHandle: Send + Sync {
+    /// Returns the public key.
+    fn public_key(&self) -> &PublicKey;
+
+    /// Signs a message with ECDSA and SHA-256 and returns the DER encoded signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SigningFailed`], or [`Error::Service`] of a key that a service keeps.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Signs the message that has this SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyHandle::sign`].
+    fn sign_sha256(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Error>;
+}
+
+impl KeyHandle for PrivateKey {
+    fn public_key(&self) -> &PublicKey {
+        self.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign(message)
+    }
+
+    fn sign_sha256(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        self.sign_sha256(sha256)
+    }
+}
+
+impl KeyHandle for Box<dyn KeyHandle> {
+    fn public_key(&self) -> &PublicKey {
+        (**self).public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        (**self).sign(message)
+    }
+
+    fn sign_sha256(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        (**self).sign_sha256(sha256)
+    }
+}
+
 /// Holds a private signing key.
 ///
 /// The secret is zeroized when the value is dropped, and `Debug` shows the fingerprint of the

@@ -53,7 +53,7 @@ fn key_may_come_from_the_environment() {
     project
         .run("verify weights --key awskms://x --bundle env.json")
         .exits(2)
-        .says(&["awskms", "env://"]);
+        .says(&["sigstore-kms-awskms", "PATH"]);
 }
 
 #[test]

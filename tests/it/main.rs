@@ -38,6 +38,7 @@ mod reproducible;
 mod sbom;
 mod scan;
 mod scanners;
+mod service_keys;
 mod signing;
 mod site;
 mod standing;
