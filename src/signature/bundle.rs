@@ -350,6 +350,7 @@ struct Timestamps {
 mod tests {
     use super::super::test_keys::*;
     use super::*;
+    use crate::signature::PrivateKey;
     use serde_json::{Value, json};
 
     const STATEMENT: &[u8] = br#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"79d9964d5c3dfa2df182f18649e76a046b0f49c3685fc45de3699c077a7a4cf1"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}"#;

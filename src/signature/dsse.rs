@@ -189,6 +189,7 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
 mod tests {
     use super::super::test_keys::*;
     use super::*;
+    use crate::signature::PrivateKey;
 
     /// `protocol.md` of DSSE, "Test Vectors".
     const HELLO_TYPE: &str = "http://example.com/HelloWorld";
