@@ -3,6 +3,7 @@
 use super::args::{self, mirror};
 use super::clearance::{Seal, rejected};
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, Failure};
+use super::meter::Meter;
 use super::output::{Output, bytes};
 use super::{network, scan, settings};
 use karat::approval::{self, Approvals, Artifact, MAX_DAYS};
@@ -15,6 +16,7 @@ use karat::policy::{Occasion, Terms};
 use karat::registry::Registries;
 use karat::settings::{DriftState, Policy, Requirement, names_at};
 use karat::signature::sigstore::{Identity, Signer};
+use karat::store::progress::Progress;
 use karat::time::{Date, Now};
 use karat::trust::Trusted;
 use karat::verify::Trust;
@@ -22,6 +24,7 @@ use karat::waiver::Waiver;
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// How many days an approval holds when nobody says.
@@ -340,8 +343,13 @@ fn copy(args: &mirror::Run, output: &Output) -> Result<u8, Failure> {
         let own = seal.as_ref().map(|seal| seal.trust(policy, place, now)).transpose()?;
         let voucher = seal.as_ref().zip(own.as_ref());
         let voucher = voucher.map(|(seal, own)| seal.voucher(own, policy, place, now));
-        let (by, today) = (voucher.as_ref(), now.date());
-        let done = mirroring::run(&registries, artifact, trust, policy, &terms, by, today);
+        let mut meter = None;
+        let mut watched = |progress: &Arc<Progress>| {
+            meter = Some(Meter::start(&artifact.target, progress, output));
+        };
+        let by = voucher.as_ref();
+        let done = mirroring::run(&registries, artifact, trust, &terms, by, &mut watched);
+        drop(meter);
         let mut document = of_artifact(artifact);
         let (word, detail) = match &done {
             Ok(Outcome::InSync) => ("in-sync", String::new()),

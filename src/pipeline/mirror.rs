@@ -15,9 +15,10 @@ use crate::policy::Terms;
 use crate::publish::registry::Receipt;
 use crate::registry::{self, Purpose, Registries, RegistryError, Repository};
 use crate::settings::{Policy, Requirement, Standing};
-use crate::time::Date;
+use crate::store::progress::Progress;
 use crate::verify::Trust;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use drift::{Drift, ScanError, Stray, check, strays};
 
@@ -205,7 +206,8 @@ fn platforms(origin: &Origin) -> Result<BTreeMap<Platform, Digest>, TransferErro
 
 /// Brings what was approved to where it was approved for, if it is not there yet: judged first,
 /// by the digest that was approved, with all that refers to it, the tag last. A `voucher` signs
-/// that it has passed, where nobody has lately.
+/// that it has passed, where nobody has lately. `watched` is given how far it is, once there is
+/// something to do.
 ///
 /// # Errors
 /// When one of the two registries does not answer, or something cannot be read.
@@ -213,12 +215,11 @@ pub fn run(
     registries: &Registries,
     artifact: &Artifact,
     trust: &Trust,
-    policy: &Policy,
     terms: &Terms<'_>,
     voucher: Option<&Voucher<'_>>,
-    today: Date,
+    watched: &mut dyn FnMut(&Arc<Progress>),
 ) -> Result<Outcome, MirrorError> {
-    if !artifact.holds_on(today) {
+    if !artifact.holds_on(terms.now().date()) {
         return Ok(Outcome::Expired);
     }
     let (source, target) = ends(artifact)?;
@@ -230,7 +231,8 @@ pub fn run(
     if missing.is_none() && is_whole(registries, artifact, &origin)? {
         return Ok(Outcome::InSync);
     }
-    let mut require = required(policy, &target, &artifact.require);
+    watched(&origin.stored.progress);
+    let mut require = required(terms.policy(), &target, &artifact.require);
     // That it has passed is what is found out here.
     require.retain(|one| voucher.is_none() || *one != Requirement::Vsa);
     let demand = Demand { trust, require: &require, of_each: false };
