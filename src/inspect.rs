@@ -10,10 +10,12 @@ mod ahead;
 mod applets;
 mod archive;
 mod config;
+mod entries;
 #[cfg(test)]
 mod every_rule;
 mod executable;
 mod family;
+mod found;
 mod hardening;
 mod layers;
 mod links;
@@ -35,18 +37,16 @@ mod writable;
 use crate::binary::ReadAt as _;
 use crate::binary::elf::View;
 use crate::finding::report::RuleSet;
-use crate::finding::{FileFacts, Finding, Severity, rules};
+use crate::finding::{FileFacts, Finding, rules};
 use crate::image::{Entry, Image, Kind, Layer, Origin, Tree};
 use crate::oci::{DiffId, Digest, ImagePath, Platform, canonical};
 use crate::store::Content;
+use found::Found;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 pub use ahead::Ahead;
-
-/// The most findings of one rule that are kept; the rest is counted. Each names a path, and
-/// an image has half a million of these.
-const MOST: usize = 1000;
 
 /// What an image is measured against, apart from the rules that hold for all.
 #[derive(Debug, Clone, Default)]
@@ -118,16 +118,7 @@ pub fn image<'a>(image: &'a Image, rules: &Rules, ahead: &Ahead) -> Inspected<&'
     let mut look = Look::new(&tree, rules);
     look.ahead = Some(ahead);
     look.layers = image.layers.len();
-    for (number, layer) in image.layers.iter().enumerate() {
-        look.layer = Some(number);
-        look.origin = layer.origin;
-        for entry in &layer.entries {
-            look.hidden = look.is_hidden(entry);
-            look.entry(entry, layer.origin);
-        }
-    }
-    look.layer = None;
-    look.hidden = false;
+    entries::check(&mut look, &image.layers);
     loader::check_orphans(&mut look);
     hardening::check_base(&mut look);
     multicall::check(&mut look);
@@ -141,7 +132,7 @@ pub fn image<'a>(image: &'a Image, rules: &Rules, ahead: &Ahead) -> Inspected<&'
         let message = "the links of the image lead too far to be followed";
         look.report(Finding::new(&rules::COULD_NOT_INSPECT, message));
     }
-    Inspected { subject: image, found: look.finish() }
+    Inspected { subject: image, found: look.gathered.found.finish() }
 }
 
 /// Inspects one layer as the whole file system of an image without a configuration.
@@ -151,15 +142,11 @@ pub fn layer(layer: &Layer) -> Inspected<&Layer> {
     let rules = Rules::default();
     let mut look = Look::new(&tree, &rules);
     look.layers = 1;
-    look.layer = Some(0);
-    for entry in &layer.entries {
-        look.entry(entry, layer.origin);
-    }
-    look.layer = None;
+    entries::check(&mut look, layers);
     loader::check_orphans(&mut look);
     places::check(&mut look, layers, None);
     links::check(&mut look, layers);
-    Inspected { subject: layer, found: look.finish() }
+    Inspected { subject: layer, found: look.gathered.found.finish() }
 }
 
 /// Inspects one file as if it were the only one of an image that has no base.
@@ -179,7 +166,7 @@ pub fn file<'a>(name: &str, content: &'a Content) -> Inspected<&'a Content> {
     let rules = Rules::default();
     let mut look = Look::new(&tree, &rules);
     look.lone(&entry, content);
-    Inspected { subject: content, found: look.finish() }
+    Inspected { subject: content, found: look.gathered.found.finish() }
 }
 
 /// What one inspection knows and has found.
@@ -190,23 +177,52 @@ struct Look<'a> {
     platform: Option<&'a Platform>,
     commit: Option<&'a str>,
     /// The declared executables by where their paths lead.
-    declared: Option<BTreeMap<Vec<u8>, &'a Declared>>,
+    declared: Option<Arc<BTreeMap<Vec<u8>, &'a Declared>>>,
+    /// The number of layers.
+    layers: usize,
+    /// The number of the entry that is looked at, among those that are looked at together.
+    number: usize,
     layer: Option<usize>,
     /// Where the layer that is looked at is from.
     origin: Origin,
-    /// The number of layers.
-    layers: usize,
     /// Whether a later layer hides what is looked at.
     hidden: bool,
-    found: Vec<(Option<usize>, Finding)>,
-    /// How often each rule has found something, and the worst severity of what is not kept.
-    counts: BTreeMap<&'static str, (usize, Option<Severity>)>,
+    gathered: Gathered,
+}
+
+/// What looking at entries gathers.
+#[derive(Default)]
+struct Gathered {
+    found: Found,
     /// What may still be unpacked.
     budget: archive::Budget,
     /// The dynamic loaders, and the loaders that programs name.
     loaders: loader::Loaders,
     /// What the programs of the base have.
     base_hardening: hardening::Base,
+}
+
+impl Gathered {
+    /// Adds what others have gathered of different entries, and says whether that is what would
+    /// have been gathered without them; if not, nothing is added.
+    fn merge(&mut self, parts: Vec<Self>) -> bool {
+        let budgets: Vec<_> = parts.iter().map(|part| &part.budget).collect();
+        let Some(budget) = self.budget.without(&budgets) else { return false };
+        let loaders = parts.iter().map(|part| &part.loaders);
+        if !self.loaders.have_room_for(loaders) {
+            return false;
+        }
+        self.budget = budget;
+        let (mut found, mut loaders) = (Vec::new(), Vec::new());
+        for part in parts {
+            found.push(part.found);
+            loaders.push(part.loaders);
+            self.base_hardening.add(&part.base_hardening);
+        }
+        self.found.merge(found);
+        self.loaders.add(loaders.into_iter());
+        true
+    }
 }
 
 impl<'a> Look<'a> {
@@ -220,17 +236,23 @@ impl<'a> Look<'a> {
             ahead: None,
             platform: rules.platform.as_ref(),
             commit: rules.commit.as_deref(),
-            declared: rules.declared.as_ref().map(|declared| declared.iter().map(lead).collect()),
+            declared: rules
+                .declared
+                .as_ref()
+                .map(|declared| Arc::new(declared.iter().map(lead).collect())),
+            layers: 0,
+            number: 0,
             layer: None,
             origin: Origin::Foreign,
-            layers: 0,
             hidden: false,
-            found: Vec::new(),
-            counts: BTreeMap::new(),
-            budget: archive::Budget::default(),
-            loaders: loader::Loaders::default(),
-            base_hardening: hardening::Base::default(),
+            gathered: Gathered::default(),
         }
+    }
+
+    /// Returns somebody who looks at other entries of the same image and has found nothing yet.
+    fn fork(&self) -> Self {
+        let gathered = Gathered { budget: self.gathered.budget.fork(), ..Gathered::default() };
+        Self { declared: self.declared.clone(), gathered, ..*self }
     }
 
     /// Says whether a later layer hides an entry. Deletions do not show and are not hidden.
@@ -248,12 +270,6 @@ impl<'a> Look<'a> {
     }
 
     fn report(&mut self, mut finding: Finding) {
-        let (count, worst) = self.counts.entry(finding.rule.id).or_default();
-        *count += 1;
-        if *count > MOST {
-            *worst = (*worst).max(Some(finding.severity));
-            return;
-        }
         if let Some(layer) = self.layer.filter(|_| self.hidden) {
             finding.evidence.push(format!(
                 "it lies in layer {} of {}; a later layer hides it, and it can still be pulled",
@@ -261,21 +277,7 @@ impl<'a> Look<'a> {
                 self.layers
             ));
         }
-        self.found.push((self.layer, finding));
-    }
-
-    /// Returns what was found. What was not kept is one finding a rule, which names no file,
-    /// so that no waiver for a file takes it away.
-    fn finish(mut self) -> Vec<(Option<usize>, Finding)> {
-        for (id, (count, worst)) in &self.counts {
-            if let Some((rule, worst)) = rules::find(id).zip(*worst) {
-                let message = format!("there are {} more of this kind", count - MOST);
-                let mut finding = Finding::new(rule, message);
-                finding.severity = worst;
-                self.found.push((None, finding));
-            }
-        }
-        self.found
+        self.gathered.found.add(self.number, self.layer, finding);
     }
 
     fn report_file(&mut self, entry: &Entry, content: &Content, mut finding: Finding) {
@@ -290,11 +292,11 @@ impl<'a> Look<'a> {
         self.content(entry, content, Some(Some(&declared)));
     }
 
-    fn entry(&mut self, entry: &Entry, origin: Origin) {
-        path::check(self, entry, origin);
+    fn entry(&mut self, entry: &Entry) {
+        path::check(self, entry, self.origin);
         privilege::check(self, entry);
         let Kind::File(content) = &entry.kind else { return };
-        let declared = match (&self.declared, origin) {
+        let declared = match (&self.declared, self.origin) {
             (Some(declared), Origin::Added) => Some(declared.get(&entry.path).copied()),
             _ => None,
         };
@@ -324,6 +326,7 @@ impl<'a> Look<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::found::MOST;
     use super::*;
     use crate::image::Layer;
     use crate::oci::document::Config;

@@ -39,17 +39,46 @@ const WINDOW_LOG: u32 = 23;
 const NAME: usize = 1024;
 
 /// What is left of the limits of one image.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Budget {
     archives: u8,
     compressions: u8,
     bytes: u64,
     members: u64,
+    /// Whether a limit was reached.
+    is_spent: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { archives: DEPTH, compressions: DEPTH, bytes: BYTES, members: MEMBERS }
+        let (archives, compressions) = (DEPTH, DEPTH);
+        Self { archives, compressions, bytes: BYTES, members: MEMBERS, is_spent: false }
+    }
+}
+
+impl Budget {
+    /// Returns the same limits, none of which was reached yet.
+    pub(super) fn fork(&self) -> Self {
+        Self { is_spent: false, ..self.clone() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_members(&self, members: u64) -> Self {
+        Self { members, ..self.clone() }
+    }
+
+    /// Takes off what several have used who each began with this; none where all of them
+    /// together have used more, or one has reached a limit.
+    pub(super) fn without(&self, parts: &[&Self]) -> Option<Self> {
+        let mut left = self.clone();
+        for part in parts {
+            if part.is_spent {
+                return None;
+            }
+            left.bytes = left.bytes.checked_sub(self.bytes.checked_sub(part.bytes)?)?;
+            left.members = left.members.checked_sub(self.members.checked_sub(part.members)?)?;
+        }
+        Some(left)
     }
 }
 
@@ -94,7 +123,7 @@ pub(super) fn check(
     kind: Archive,
     declared: Option<Option<&Declared>>,
 ) -> io::Result<bool> {
-    let budget = &mut look.budget;
+    let budget = &mut look.gathered.budget;
     let left = match kind {
         _ if stream::is_one(kind) => &mut budget.compressions,
         _ => &mut budget.archives,
@@ -122,8 +151,11 @@ pub(super) fn check(
     };
     let (skipped, loose) = (inside.skipped, inside.loose);
     match kind {
-        _ if stream::is_one(kind) => look.budget.compressions = before,
-        _ => look.budget.archives = before,
+        _ if stream::is_one(kind) => look.gathered.budget.compressions = before,
+        _ => look.gathered.budget.archives = before,
+    }
+    if let Err(Trouble::Archive(Error::Limit(_))) = &read {
+        look.gathered.budget.is_spent = true;
     }
     let whole = read.is_ok() && skipped.is_empty() && !loose;
     if let Some(first) = skipped.first() {
@@ -168,7 +200,7 @@ impl Inside<'_, '_, '_> {
         mode: u32,
         reader: &mut dyn Read,
     ) -> Result<u64, Trouble> {
-        let budget = &mut self.look.budget;
+        let budget = &mut self.look.gathered.budget;
         budget.members = budget
             .members
             .checked_sub(1)

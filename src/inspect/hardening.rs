@@ -132,6 +132,16 @@ pub(super) struct Base {
     canary: usize,
 }
 
+impl Base {
+    /// Adds what other programs have.
+    pub(super) fn add(&mut self, part: &Self) {
+        self.programs += part.programs;
+        self.relro += part.relro;
+        self.pie += part.pie;
+        self.canary += part.canary;
+    }
+}
+
 /// Looks at a program. Libraries have no table of their own.
 ///
 /// # Errors
@@ -154,7 +164,7 @@ pub(super) fn check(
     let table = Table::of(view, marks, named, branches(content, view)?);
     if look.origin == Origin::Base {
         let yes = |state: State| usize::from(matches!(state, State::Yes(_)));
-        let base = &mut look.base_hardening;
+        let base = &mut look.gathered.base_hardening;
         base.programs += 1;
         base.relro += yes(table.relro);
         base.pie += yes(table.pie);
@@ -172,7 +182,7 @@ pub(super) fn check(
 
 /// Says of the programs of the base, which somebody else has built, how they are hardened.
 pub(super) fn check_base(look: &mut Look<'_>) {
-    let Base { programs, relro, pie, canary } = std::mem::take(&mut look.base_hardening);
+    let Base { programs, relro, pie, canary } = std::mem::take(&mut look.gathered.base_hardening);
     if programs > 0 {
         let message = format!("how the {programs} programs of the base are hardened");
         look.report(Finding::new(&rules::HARDENING, message).because([format!(

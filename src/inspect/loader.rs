@@ -31,8 +31,31 @@ pub(super) struct Loaders {
     named: BTreeSet<Vec<u8>>,
 }
 
+impl Loaders {
+    /// Says whether all of these can be added, and more would have fitted.
+    pub(super) fn have_room_for<'a>(&self, parts: impl Iterator<Item = &'a Self>) -> bool {
+        let (there, named) = (self.there.len(), self.named.len());
+        let sum = parts.fold((there, named), |(there, named), part| {
+            (there + part.there.len(), named + part.named.len())
+        });
+        sum.0 < LOADERS && sum.1 < LOADERS
+    }
+
+    /// Adds what was remembered of other entries, in the order of their numbers.
+    pub(super) fn add(&mut self, parts: impl Iterator<Item = Self>) {
+        let before = self.there.len();
+        for part in parts {
+            self.there.extend(part.there);
+            self.named.extend(part.named);
+        }
+        self.there[before..].sort_by_key(|loader| loader.number);
+    }
+}
+
 #[derive(Debug)]
 struct Loader {
+    /// The number of its entry, among those that were looked at together.
+    number: usize,
     path: Vec<u8>,
     layer: Option<usize>,
     /// Whether it is part of a pinned base.
@@ -211,27 +234,28 @@ pub(super) fn remember(
     // The loader of musl is its C library, which calls itself libc.so.
     let is_library = view.kind == Kind::SharedOrPie && view.interpreter.is_none();
     if is_library && (is_loader(own.as_bytes()) || is_loader(name)) {
-        if look.loaders.there.len() < LOADERS {
+        if look.gathered.loaders.there.len() < LOADERS {
             let file = FileFacts { sha256: content.sha256(), size: content.len() };
             let path = entry.path.clone();
             let is_of_base = matches!(look.origin, Origin::Base | Origin::Upstream);
-            look.loaders.there.push(Loader { path, layer: look.layer, is_of_base, file });
+            let (number, layer) = (look.number, look.layer);
+            look.gathered.loaders.there.push(Loader { number, path, layer, is_of_base, file });
         }
         return;
     }
     let is_program = !matches!(view.linkage(), Linkage::RunnableLibrary);
     if let Some(interpreter) = view.interpreter.as_ref().filter(|_| declared && is_program)
-        && look.loaders.named.len() < LOADERS
+        && look.gathered.loaders.named.len() < LOADERS
     {
         let path = interpreter.strip_prefix(b"/").unwrap_or(interpreter);
         let resolved = look.tree.resolve(path).unwrap_or_else(|_| path.to_vec());
-        look.loaders.named.insert(resolved);
+        look.gathered.loaders.named.insert(resolved);
     }
 }
 
 /// Looks at the loaders of an image, after all of its files.
 pub(super) fn check_orphans(look: &mut Look<'_>) {
-    let loaders = std::mem::take(&mut look.loaders);
+    let loaders = std::mem::take(&mut look.gathered.loaders);
     for loader in loaders.there {
         let resolved = look.tree.resolve(&loader.path).unwrap_or_else(|_| loader.path.clone());
         if loaders.named.contains(&resolved) {
@@ -249,7 +273,7 @@ pub(super) fn check_orphans(look: &mut Look<'_>) {
         }
         finding.file = Some(loader.file);
         let finding = finding.at(crate::image::shown(&loader.path));
-        look.found.push((loader.layer, finding));
+        look.gathered.found.add(look.number, loader.layer, finding);
     }
 }
 

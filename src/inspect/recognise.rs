@@ -453,12 +453,13 @@ impl Recogniser {
     fn by_strings(&self, found: &[bool]) -> Vec<Recognised> {
         let mut recognised = Vec::new();
         for (fingerprint, numbers) in &self.fingerprints {
+            // Of most fingerprints there is next to nothing in a file.
+            if numbers.iter().filter(|number| found[**number]).count() < fingerprint.need {
+                continue;
+            }
             let strings = fingerprint.strings.iter().zip(numbers);
             let hits: Vec<_> =
                 strings.filter(|(_, number)| found[**number]).map(|(string, _)| string).collect();
-            if hits.len() < fingerprint.need {
-                continue;
-            }
             let Some(rule) = of_category(&fingerprint.category) else { continue };
             let quoted = hits
                 .iter()

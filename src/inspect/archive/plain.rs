@@ -11,8 +11,8 @@ impl Inside<'_, '_, '_> {
     /// Reads a tar archive, as strictly as a layer.
     pub(super) fn tar(&mut self) -> Result<(), Trouble> {
         let limits = Limits {
-            max_entries: self.look.budget.members,
-            max_file: self.look.budget.bytes,
+            max_entries: self.look.gathered.budget.members,
+            max_file: self.look.gathered.budget.bytes,
             ..Limits::default()
         };
         let content = self.content;

@@ -86,7 +86,7 @@ impl Inside<'_, '_, '_> {
         compression: Compression,
     ) -> Result<u64, Trouble> {
         let limits = Limits {
-            max_uncompressed: self.look.budget.bytes,
+            max_uncompressed: self.look.gathered.budget.bytes,
             max_ratio: RATIO as u32,
             ratio_grace: RATIO_GRACE,
             max_window_log: WINDOW_LOG,

@@ -55,7 +55,7 @@ impl Inside<'_, '_, '_> {
     pub(super) fn zip(&mut self) -> Result<(), Trouble> {
         let content = self.content;
         let directory = directory(content)?;
-        let most = self.look.budget.members;
+        let most = self.look.gathered.budget.members;
         if directory.count > most {
             return Err(
                 Error::from(LimitExceeded { what: "members of archives", limit: most }).into()
