@@ -73,12 +73,17 @@ pub(super) fn write(
             return Err(PublishError::Old { path: dir.to_owned(), error: Box::new(error) });
         }
     };
-    let before = old.as_ref().map(reachable).unwrap_or_default();
+    let mut before = old.as_ref().map(reachable).unwrap_or_default();
     let mut others = old.as_ref().map(|old| kept(old, tag)).unwrap_or_default();
     let mut referrers = release.referrers.clone();
     if let Some(old) = &old {
-        join(old, &mut others, &mut referrers, &staging)
-            .map_err(|error| PublishError::Old { path: dir.to_owned(), error: Box::new(error) })?;
+        let joined = join(old, &mut others, &mut referrers, &staging);
+        before.extend(
+            joined.map_err(|error| PublishError::Old {
+                path: dir.to_owned(),
+                error: Box::new(error),
+            })?,
+        );
     }
     let release = &Release { root: release.root.clone(), referrers, name: release.name.clone() };
     staging.layout.finish(&index(release, tag, others).to_bytes()).map_err(write)?;
@@ -96,13 +101,15 @@ pub(super) fn write(
 }
 
 /// Makes one manifest of two in cosign's old form that have one tag: of an image that stays under
-/// another name, and of the same image that is written.
+/// another name, and of the same image that is written. Returns what is staged and may be named by
+/// nothing any more.
 fn join(
     old: &Stored,
     others: &mut Vec<Descriptor>,
     referrers: &mut [Descriptor],
     staging: &Staging,
-) -> Result<(), StoredError> {
+) -> Result<Vec<Digest>, StoredError> {
+    let mut replaced = Vec::new();
     for referrer in referrers {
         let Some(tagged @ Legacy::Tagged(subject, end)) = Legacy::of(referrer) else { continue };
         let Some(at) = others.iter().position(|one| Legacy::of(one) == Some(tagged)) else {
@@ -112,6 +119,7 @@ fn join(
         let there = Manifest::parse(&old.document(&theirs, MAX_MANIFEST)?)?;
         let staged = fs::read(blob_path(&staging.image(), &referrer.digest))?;
         let ours = Manifest::parse(&staged)?;
+        replaced.extend([referrer.digest, ours.config.digest]);
         let Some(joined) = legacy::joined(Some(&there), &ours.layers)? else {
             *referrer = theirs;
             continue;
@@ -122,7 +130,7 @@ fn join(
         let manifest = Descriptor::of(theirs.media_type, &joined.manifest);
         *referrer = legacy::entry(&manifest, &legacy::tag(&subject, end));
     }
-    Ok(())
+    Ok(replaced)
 }
 
 /// Puts referrers and layers in cosign's old form into a layout: their blobs first, then the index
