@@ -82,7 +82,7 @@ cases! {
         cosign_verifies_what_karat_signs_in_the_old_form
         cosign_refuses_what_karat_signed_and_somebody_changed
         what_cosign_signed_in_the_old_form_stays
-        skopeo_takes_by_its_policy_what_karat_signs_in_the_old_form
+        podmans_policy_takes_what_karat_signs_in_the_old_form
         cosign_verifies_a_layout_signed_in_the_old_form;
     keyless:
         every_verifier_accepts_what_karat_signs_keyless

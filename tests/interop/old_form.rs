@@ -1,4 +1,4 @@
-//! cosign, and skopeo by its policy, on what karat signs in cosign's old form.
+//! cosign, and the policy of podman, skopeo and CRI-O, on what karat signs in cosign's old form.
 
 use crate::project::{Layout, PASSWORD, Project, sha256};
 use crate::registry::{Kind, Registry};
@@ -212,66 +212,66 @@ pub(crate) fn what_cosign_signed_in_the_old_form_stays() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn skopeo_takes_by_its_policy_what_karat_signs_in_the_old_form() -> Outcome {
-    let skopeo = program("skopeo")?;
+pub(crate) fn podmans_policy_takes_what_karat_signs_in_the_old_form() -> Outcome {
+    let check = program("policy-check")?;
     let project = Project::of_a_go_program()?;
     succeed(project.karat().args(["key", "generate", "--output", "other"]));
     let (registry, place, digests) = unsigned(&project, Kind::Distribution)?;
     fs::create_dir_all(project.path("registries.d")).expect("a folder");
-    let attachments =
-        format!("docker:\n  {}:\n    use-sigstore-attachments: true\n", place_host(&place));
+    let host = place.split('/').next().unwrap_or_default();
+    let attachments = format!("docker:\n  {host}:\n    use-sigstore-attachments: true\n");
     project.write("registries.d/here.yaml", &attachments);
     for key in ["cosign", "other"] {
-        let signed =
-            json!([{ "type": "sigstoreSigned", "keyPath": project.path(&format!("{key}.pub")) }]);
+        let path = project.path(&format!("{key}.pub"));
+        // Like cosign, karat signs for a repository, and not for a tag in it.
+        let identity = json!({ "type": "matchRepository" });
+        let signed = json!([
+            { "type": "sigstoreSigned", "keyPath": path, "signedIdentity": identity },
+        ]);
         let policy = json!({
             "default": [{ "type": "reject" }],
-            "transports": { "docker": { place_host(&place): signed } },
+            "transports": { "docker": { host: signed } },
         });
         project.write(&format!("{key}.json"), &policy.to_string());
     }
-    let copy = |policy: &str, all: bool, reference: &str| {
-        let _ = fs::remove_dir_all(project.path("copied"));
-        let mut skopeo = command(&skopeo);
-        skopeo.arg("--policy").arg(project.path(policy));
-        skopeo.arg("--registries.d").arg(project.path("registries.d"));
-        skopeo.args(["copy", "--quiet", "--src-tls-verify=false", "--remove-signatures"]);
-        skopeo.args(all.then_some("--all")).arg(format!("docker://{reference}"));
-        skopeo.arg(format!("oci:{}", project.path("copied").display()));
-        skopeo
+    let judge = |key: &str, reference: &str| {
+        let mut check = command(&check);
+        check.arg(project.path(&format!("{key}.json"))).arg(project.path("registries.d"));
+        check.arg(reference);
+        check
     };
-    let root = format!("{place}@{}", digests[0]);
-    let refused = fail(&mut copy("cosign.json", false, &root));
-    assert!(refused.contains("signature"), "{refused}");
+    let at = |place: &str| digests.iter().map(|one| format!("{place}@{one}")).collect::<Vec<_>>();
+    let (here, there) = (at(&place), at(&registry.place("else/app")));
     let sign = |reference: &str, format: &str| {
         let line = ["sign", &format!("docker://{reference}"), "--key", "cosign.key"];
         succeed(project.karat().args(line).args(["--signature-format", format]));
     };
+    let unsigned = fail(&mut judge("cosign", &here[0]));
+    assert!(unsigned.contains("A signature was required"), "{unsigned}");
     // Bundles say nothing to it.
-    sign(&root, "bundle");
-    fail(&mut copy("cosign.json", false, &root));
-    sign(&root, "both");
-    // The image, one of its platforms, and all.
-    succeed(&mut copy("cosign.json", false, &root));
-    succeed(&mut copy("cosign.json", true, &root));
-    for digest in &digests[1..] {
-        succeed(&mut copy("cosign.json", false, &format!("{place}@{digest}")));
+    sign(&here[0], "bundle");
+    fail(&mut judge("cosign", &here[0]));
+    sign(&here[0], "both");
+    for reference in &here {
+        succeed(&mut judge("cosign", reference));
+        fail(&mut judge("other", reference));
     }
-    fail(&mut copy("other.json", false, &root));
     // A copy elsewhere is signed for where it was, until it is signed there.
-    let elsewhere = registry.place("else/app");
-    let to = format!("docker://{elsewhere}:v1");
-    succeed(project.karat().args(["copy", &format!("docker://{root}"), &to]));
-    let there = format!("{elsewhere}@{}", digests[0]);
-    let refused = fail(&mut copy("cosign.json", false, &there));
-    assert!(refused.contains("identity"), "{refused}");
-    sign(&there, "legacy");
-    succeed(&mut copy("cosign.json", true, &there));
+    let to = format!("docker://{}:v1", registry.place("else/app"));
+    succeed(project.karat().args(["copy", &format!("docker://{}", here[0]), &to]));
+    let moved = fail(&mut judge("cosign", &there[0]));
+    assert!(moved.contains("Signature for identity"), "{moved}");
+    sign(&there[0], "legacy");
+    for reference in &there {
+        succeed(&mut judge("cosign", reference));
+    }
+    // What somebody has changed: the tag of another image's signature.
+    let mut crane = command(program("crane")?);
+    let (from, to) = (tag(&digests[1], "sig"), tag(&digests[2], "sig"));
+    succeed(crane.args(["copy", &format!("{place}:{from}"), &format!("{place}:{to}")]));
+    fail(&mut judge("cosign", &here[2]));
+    succeed(&mut judge("cosign", &here[1]));
     Ok(())
-}
-
-fn place_host(place: &str) -> &str {
-    place.split('/').next().unwrap_or(place)
 }
 
 pub(crate) fn cosign_verifies_a_layout_signed_in_the_old_form() -> Outcome {
