@@ -425,10 +425,13 @@ fn a_write_that_is_lost_is_done_again() {
     with_key(&project, &sign).exits(3).says(&["somebody else writes", "try again"]);
 }
 
+/// A tag and what is under it.
+type Tagged = (String, Vec<u8>);
+
 #[test]
 fn a_condition_that_fails_is_met_by_reading_again() {
-    // A tag and what is under it: given with an entity tag until a write is refused.
-    let theirs: Arc<Mutex<Option<(String, Vec<u8>)>>> = Arc::default();
+    // Given with an entity tag until a write is refused.
+    let theirs: Arc<Mutex<Option<Tagged>>> = Arc::default();
     let shown = theirs.clone();
     let registry = Registry::faulty(Ways::default(), move |asked, _| {
         let mut shown = shown.lock().expect("nobody panics");
