@@ -331,7 +331,7 @@ fn held(registry: &Registry, name: &str, tag: &str) -> Value {
 }
 
 /// Runs with the password of the keys.
-fn with_key(project: &Project, line: &str) -> crate::support::Output {
+pub(crate) fn with_key(project: &Project, line: &str) -> crate::support::Output {
     let args: Vec<_> = line.split_whitespace().collect();
     let karat = project.karat(&args).env("COSIGN_PASSWORD", PASSWORD);
     karat.env("KARAT_HTTP_TIMEOUT", "2").env("KARAT_HTTP_RETRIES", "1").run()
