@@ -14,6 +14,7 @@ use crate::image::stored::StoredError;
 use crate::oci::layout::BLOBS;
 use crate::oci::{Descriptor, Reference};
 use crate::sign::Referrer;
+use crate::sign::legacy::Legacy;
 pub use staging::Staging;
 use std::fmt;
 use std::io;
@@ -149,12 +150,13 @@ pub fn release(
     }
 }
 
-/// Adds referrers to a layout, where they are not yet, and returns how many were added.
+/// Adds referrers, and layers in cosign's old form, to a layout, where they are not yet, and
+/// returns how many were added.
 ///
 /// # Errors
 /// When it cannot be read or written; it is left as it was, with blobs that nothing names.
-pub fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, PublishError> {
-    layout::refer(dir, referrers)
+pub fn refer(dir: &Path, referrers: &[Referrer], legacy: &[Legacy]) -> Result<usize, PublishError> {
+    layout::refer(dir, referrers, legacy)
 }
 
 /// Leaves the report of a rejected image in the default output, and no image. Other

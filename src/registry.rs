@@ -8,6 +8,7 @@
 //! Nothing that a registry says is believed: digests are computed from the bytes, lengths
 //! are limits, and every address that it names is checked.
 
+mod attached;
 pub mod challenge;
 pub mod credentials;
 mod error;

@@ -1,7 +1,10 @@
 //! Signing: from a statement to a bundle that refers to its subject.
 //!
 //! Takes a [`Statement`] and a key, gives the documents of an OCI 1.1 referrer whose one
-//! layer is a sigstore bundle. Sees no registry and no folder.
+//! layer is a sigstore bundle, or a layer in cosign's old form ([`legacy`]). Sees no registry and
+//! no folder.
+
+pub mod legacy;
 
 use crate::attest::Statement;
 use crate::oci::Descriptor;

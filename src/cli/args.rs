@@ -133,6 +133,9 @@ pub(super) struct Build {
     /// `COSIGN_PASSWORD` or asked for; or `keyless`, with a certificate for an identity token.
     #[arg(long, value_name = "KEY|keyless")]
     pub(super) sign: Option<PathBuf>,
+    /// In which form it is signed, with `--sign`.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SignatureFormat::Bundle, requires = "sign")]
+    pub(super) signature_format: SignatureFormat,
     #[command(flatten)]
     pub(super) keyless: Keyless,
     /// Runs the `make` command of a binary whose file is missing.
@@ -699,6 +702,30 @@ impl Keyless {
     }
 }
 
+/// In which form a signature is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SignatureFormat {
+    /// Sigstore bundles that refer to the image.
+    Bundle,
+    /// Cosign's old form, tags `sha256-….sig` and `.att`, for consumers that read nothing else;
+    /// with a key.
+    Legacy,
+    /// Both.
+    Both,
+}
+
+impl SignatureFormat {
+    /// Says whether bundles are made.
+    pub(super) fn has_bundles(self) -> bool {
+        self != Self::Legacy
+    }
+
+    /// Says whether the old form is written.
+    pub(super) fn has_old_form(self) -> bool {
+        self != Self::Bundle
+    }
+}
+
 /// With what a signature is made.
 #[derive(Debug, Args)]
 pub(super) struct Signing {
@@ -709,6 +736,9 @@ pub(super) struct Signing {
     /// Signs with a certificate for an identity token, and a key that nobody keeps.
     #[arg(id = "without_key", long = "keyless", conflicts_with = "key")]
     without_key: bool,
+    /// In which form it is signed.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SignatureFormat::Bundle)]
+    pub(super) signature_format: SignatureFormat,
     #[command(flatten)]
     pub(super) keyless: Keyless,
     /// The time that is written, in seconds since 1970.

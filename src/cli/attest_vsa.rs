@@ -70,7 +70,7 @@ pub(super) fn run(
         false => {
             let voucher = seal.voucher(&own, policy, place, now);
             let made = found.vouch(&mut image.origin, &voucher)?;
-            image.put(&made)?
+            image.put(&made, &[])?
         }
     };
     output.tell(&match added {

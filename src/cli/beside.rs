@@ -10,6 +10,7 @@ use karat::publish;
 use karat::registry::Registries;
 use karat::settings::Policy;
 use karat::sign::Referrer;
+use karat::sign::legacy::Legacy;
 use std::path::PathBuf;
 
 /// An image that something can be put beside.
@@ -70,15 +71,27 @@ impl Placed {
         Ok(Self { origin, place: Place::Registry { registries, repository } })
     }
 
-    /// Puts referrers beside the image, where they are not yet, and returns how many were put.
-    pub(super) fn put(&mut self, referrers: &[Referrer]) -> Result<usize, Failure> {
+    /// Returns the repository that the image is in, `HOST/NAME`; none of a layout.
+    pub(super) fn repository(&self) -> Option<String> {
+        let repository = self.origin.repository.as_ref()?;
+        Some(format!("{}/{}", repository.host(), repository.name()))
+    }
+
+    /// Puts referrers, and layers in cosign's old form, beside the image, where they are not yet,
+    /// and returns how many were put.
+    pub(super) fn put(
+        &mut self,
+        referrers: &[Referrer],
+        layers: &[Legacy],
+    ) -> Result<usize, Failure> {
         let (registries, repository) = match &self.place {
-            Place::Layout(folder) => return Ok(publish::refer(folder, referrers)?),
+            Place::Layout(folder) => return Ok(publish::refer(folder, referrers, layers)?),
             Place::Registry { registries, repository } => (registries, repository),
         };
         for one in referrers {
             self.origin.stored.add(one.descriptor.clone(), one.blobs());
         }
+        self.origin.add_layers(layers)?;
         let receipt = transfer::publish(registries, &self.origin, repository, &[], false)?;
         Ok(receipt.manifests)
     }

@@ -70,7 +70,8 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     let hand = match &args.sign {
         Some(key) => {
             let policy = settings::policy_here(&args.policy)?.policy;
-            Some(Hand::read(key, &args.keyless, &policy, args.offline)?)
+            let format = args.signature_format;
+            Some(Hand::read(key, &args.keyless, format, &policy, args.offline)?)
         }
         None => None,
     };
@@ -97,6 +98,10 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 true => Some(Publication::of(args, &policy, &job.recipe.name)?),
                 false => None,
             };
+            // Where the policy says nothing, nobody knows where the image will be.
+            let publish = policy.registry.as_ref().and_then(|one| one.publish.as_ref());
+            let place = publish.map(|publish| format!("{publish}/{}", job.recipe.name));
+            let place = place.unwrap_or_default();
             let trusted_root = args.keyless.trusted_root.as_deref();
             let to_dist = [Destination::Dist(job.dist.clone())];
             let stock = Stock::read(&policy, None, args.offline, now)?;
@@ -117,7 +122,10 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
                 checkout: checkout.as_ref(),
                 ci: ci.as_ref(),
                 occasion: if args.push { Occasion::Release } else { Occasion::Local },
-                key: hand.as_ref().map(Hand::signing),
+                key: hand.as_ref().and_then(|hand| hand.bundles(args.signature_format)),
+                old_form: hand
+                    .as_ref()
+                    .and_then(|hand| hand.old_form(args.signature_format, &place)),
                 threads,
                 destinations: if destinations.is_empty() { &to_dist } else { &destinations },
             };

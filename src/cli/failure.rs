@@ -544,7 +544,9 @@ impl From<signature::Error> for Failure {
         let message = error.to_string();
         match error {
             signature::Error::Service { may_help: false, .. } => Self::usage(message),
-            signature::Error::Service { .. } => Self::failed(message),
+            signature::Error::Service { .. } | signature::Error::Unverified(_) => {
+                Self::failed(message)
+            }
             _ => Self::usage(message),
         }
     }

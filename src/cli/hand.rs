@@ -1,12 +1,13 @@
 //! Who signs in this run: the holder of a key, or somebody whom a certificate names.
 
-use super::args;
+use super::args::{self, SignatureFormat};
 use super::failure::{CODE_FAILED, Failure};
 use super::{network, settings};
 use karat::http::{Access, Client, HostPolicy, Method, Request, Url};
 use karat::keyless::token::{self, Found, MAX_TOKEN, Token};
 use karat::keyless::{KeylessError, Session};
 use karat::settings::Policy;
+use karat::sign::legacy::OldForm;
 use karat::signature::services::{MAX_CONFIG, Services};
 use karat::signature::sigstore::{Identity, Signer};
 use karat::signature::{KeyHandle, Signing, bundle};
@@ -32,6 +33,7 @@ impl Hand {
     pub(super) fn read(
         key: &Path,
         keyless: &args::Keyless,
+        format: SignatureFormat,
         policy: &Policy,
         offline: bool,
     ) -> Result<Self, Failure> {
@@ -42,6 +44,13 @@ impl Hand {
                 ));
             }
             return Ok(Self::Key(settings::private_key(key)?));
+        }
+        // Before anybody is asked for anything.
+        if format.has_old_form() {
+            return Err(Failure::usage(
+                "cosign's old form is signed with a key: beside a certificate it has the promise of a log of Rekor's first version alone, and nothing of a newer one",
+            )
+            .hint("name a key, or leave `--signature-format` at `bundle`"));
         }
         if offline {
             return Err(Failure::usage(
@@ -71,6 +80,23 @@ impl Hand {
         match self {
             Self::Key(key) => key,
             Self::Keyless(session) => &**session,
+        }
+    }
+
+    /// Returns what signs bundles, if the format has any.
+    pub(super) fn bundles(&self, format: SignatureFormat) -> Option<&dyn Signing> {
+        format.has_bundles().then(|| self.signing())
+    }
+
+    /// Returns what signs in cosign's old form, if the format has it, for images in a repository.
+    pub(super) fn old_form<'a>(
+        &'a self,
+        format: SignatureFormat,
+        reference: &'a str,
+    ) -> Option<OldForm<'a>> {
+        match self {
+            Self::Key(key) if format.has_old_form() => Some(OldForm { key, reference }),
+            _ => None,
         }
     }
 

@@ -94,7 +94,7 @@ fn vouch(
         referrers.push(made.map_err(|error| Failure::usage(error.to_string()))?);
     }
     let about = placed.origin.root.digest;
-    let added = placed.put(&referrers)?;
+    let added = placed.put(&referrers, &[])?;
     output.tell(&match added {
         0 => format!("{about} has it already; nothing was added"),
         added => format!("added {added} to {about}"),

@@ -13,7 +13,7 @@ use karat::bom::{Detail, Subject};
 use karat::image::stored::{Stored, StoredError};
 use karat::oci::{Descriptor, Digest, Platform, Reference, strict_json};
 use karat::pipeline::sbom;
-use karat::pipeline::statements::is_stated;
+use karat::pipeline::statements::{is_stated, is_stated_in_old_form};
 use karat::pipeline::transfer::Origin;
 use karat::settings::{Policy, Requirement};
 use karat::sign;
@@ -122,7 +122,12 @@ fn looked_up(args: &args::Attest, output: &Output) -> Result<u8, Failure> {
 fn file(args: &args::Sign, bundle: &Path, output: &Output) -> Result<u8, Failure> {
     let digest = verify_bundle::artifact(&args.reference)?;
     let policy = settings::policy_here(&args.policy)?.policy;
-    let hand = Hand::read(args.signing.key(), &args.signing.keyless, &policy, false)?;
+    let format = args.signing.signature_format;
+    if format.has_old_form() {
+        return Err(Failure::usage("cosign's old form is kept beside images, and a file has none")
+            .hint("`--bundle` alone"));
+    }
+    let hand = Hand::read(args.signing.key(), &args.signing.keyless, format, &policy, false)?;
     let made = hand.artifact(digest.bytes())?;
     karat::oci::layout::write_whole(bundle, &made).map_err(|error| {
         Failure::failed(format!("`{}` cannot be written: {error}", bundle.display()))
@@ -160,19 +165,29 @@ impl About {
     ) -> Result<u8, Failure> {
         let epoch = settings::epoch(signing.source_date_epoch.as_deref())?;
         // Only now: whoever is asked for a password should know that it is of use.
-        let hand = Hand::read(signing.key(), &signing.keyless, &self.policy, false)?;
+        let format = signing.signature_format;
+        let hand = Hand::read(signing.key(), &signing.keyless, format, &self.policy, false)?;
         let root = settings::trusted_root(signing.keyless.trusted_root.as_deref(), &self.policy)?;
         let trust = Trust::in_one(hand.signer(), root);
-        let mut referrers = Vec::new();
+        let place = self.placed.repository().unwrap_or_default();
+        let stored = &self.placed.origin.stored;
+        let (mut referrers, mut layers) = (Vec::new(), Vec::new());
         for subject in &self.subjects {
             let statement = statement(&subject.digest)?;
-            if is_stated(&self.placed.origin.stored, &subject.digest, &statement, &trust)? {
-                continue;
+            let digest = &subject.digest;
+            if let Some(by) = hand.bundles(format)
+                && !is_stated(stored, digest, &statement, &trust)?
+            {
+                referrers.push(sign::statement(&statement, subject, by, epoch)?);
             }
-            referrers.push(sign::statement(&statement, subject, hand.signing(), epoch)?);
+            if let Some(by) = hand.old_form(format, &place)
+                && !is_stated_in_old_form(stored, digest, &statement, &place, &trust)?
+            {
+                layers.push(sign::legacy::sign(&statement, digest, by)?);
+            }
         }
         let about = self.placed.origin.root.digest;
-        match self.placed.put(&referrers)? {
+        match self.placed.put(&referrers, &layers)? {
             0 => output.tell(&format!("{about} has it already; nothing was added")),
             added => output.tell(&format!("added {added} to {about}")),
         }

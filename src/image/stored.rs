@@ -261,6 +261,10 @@ impl Stored {
         if self.index.manifests.iter().any(|one| one.digest == entry.digest) {
             return false;
         }
+        // A tag leads to one manifest.
+        if let Some(tagged @ Legacy::Tagged(..)) = Legacy::of(&entry) {
+            self.index.manifests.retain(|one| Legacy::of(one) != Some(tagged));
+        }
         self.index.manifests.push(entry);
         self.beside.extend(blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)));
         true
@@ -581,7 +585,8 @@ impl Stored {
             return Ok(());
         }
         let mut known = Vec::new();
-        for root in self.index.manifests.iter().filter(|one| one.artifact_type.is_none()) {
+        let is_image = |one: &&Descriptor| one.artifact_type.is_none() && Legacy::of(one).is_none();
+        for root in self.index.manifests.iter().filter(is_image) {
             for descriptor in self.manifests(root)? {
                 known.push(self.documents(&descriptor)?.0);
             }

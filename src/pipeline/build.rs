@@ -24,6 +24,7 @@ use crate::publish::{self, Destination, Papers, PublishError, Release, Staging};
 use crate::recipe::{Compression, Recipe};
 use crate::settings::{Policy, ProfileTie};
 use crate::sign;
+use crate::sign::legacy::{self as old_form, OldForm};
 use crate::signature::{self, Signing};
 use crate::store::SpoolRoom;
 use crate::time::{Epoch, Now};
@@ -66,8 +67,10 @@ pub struct Options<'a> {
     pub ci: Option<&'a Ci>,
     /// What the image is judged for.
     pub occasion: Occasion,
-    /// The key that signs, if anything is to be signed.
+    /// Who signs bundles, if any are to be made.
     pub key: Option<&'a dyn Signing>,
+    /// With what is signed in cosign's old form, if anything is.
+    pub old_form: Option<OldForm<'a>>,
     /// How many threads compress.
     pub threads: NonZeroUsize,
     /// Where the image goes; at least one.
@@ -189,7 +192,7 @@ pub fn build(options: Options<'_>) -> Result<Built, BuildError> {
         let mut papers = signed.papers;
         papers.push(("report.json".to_owned(), built.report.to_json()));
         papers.push(("report.html".to_owned(), built.report.to_html().into_bytes()));
-        built.signed = signed.referrers.len();
+        built.signed = signed.statements;
         let release = Release {
             root: root.1.clone(),
             referrers: signed.referrers,
@@ -528,6 +531,8 @@ fn report(
 struct Signed {
     papers: Papers,
     referrers: Vec<Descriptor>,
+    /// How many statements were signed, in whatever form.
+    statements: usize,
 }
 
 fn papers_and_referrers(
@@ -567,20 +572,34 @@ fn papers_and_referrers(
         .collect();
     let mut papers = Vec::new();
     let mut referrers = Vec::new();
+    let mut layers = Vec::new();
+    let mut statements = 0;
     let mut attest = |subject: &Descriptor,
                       cleared: &Cleared<()>,
                       sbom: &Value,
                       provenance: &Value,
                       known: &[(&[Matched], &bom::Subject)],
                       whole: &bom::Subject| {
-        let Some(key) = options.key else { return Ok::<(), BuildError>(()) };
+        if options.key.is_none() && options.old_form.is_none() {
+            return Ok::<(), BuildError>(());
+        }
         let mut put = |statement: &attest::Statement| {
-            let referrer = sign::statement(statement, subject, key, options.epoch)?;
-            for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
-                layout.write_blob(bytes).map_err(BuildError::Document)?;
+            statements += 1;
+            // What says this later: the layer, or the manifest of the bundle where there is one.
+            let mut digest = subject.digest;
+            if let Some(by) = options.old_form {
+                let layer = old_form::sign(statement, &subject.digest, by)?;
+                digest = layer.layer.digest;
+                layers.push(layer);
             }
-            let digest = referrer.descriptor.digest;
-            referrers.push(referrer.descriptor);
+            if let Some(key) = options.key {
+                let referrer = sign::statement(statement, subject, key, options.epoch)?;
+                for bytes in [sign::EMPTY, &referrer.bundle, &referrer.manifest] {
+                    layout.write_blob(bytes).map_err(BuildError::Document)?;
+                }
+                digest = referrer.descriptor.digest;
+                referrers.push(referrer.descriptor);
+            }
             Ok::<_, BuildError>(digest)
         };
         let name = &options.recipe.name;
@@ -673,7 +692,16 @@ fn papers_and_referrers(
             )?;
         }
     }
-    Ok(Signed { papers, referrers })
+    for (tag, layers) in old_form::by_tag(&layers) {
+        let attached = old_form::attach(&tag, None, &layers).map_err(io::Error::other);
+        if let Some(attached) = attached.map_err(BuildError::Document)? {
+            for bytes in &attached.blobs {
+                layout.write_blob(bytes).map_err(BuildError::Document)?;
+            }
+            referrers.push(attached.entry);
+        }
+    }
+    Ok(Signed { papers, referrers, statements })
 }
 
 /// Writes a document for people: indented, with a final newline, keys sorted.

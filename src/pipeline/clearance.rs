@@ -144,7 +144,8 @@ impl Clearance {
         };
         let counted = own.candidates.iter().filter(|one| one.refused.is_none());
         Evidence {
-            inputs: counted.map(|one| one.digest).collect(),
+            // A manifest in cosign's old form is another when somebody adds to it; its layer stays.
+            inputs: counted.map(|one| one.layer.unwrap_or(one.digest)).collect(),
             reproduced: own.is_reproduced(),
         }
     }
@@ -227,7 +228,9 @@ pub fn is_vouched_for(
     let verification = verify::signed(&there.stored, &there.root, trust, &require)?;
     let came_along = |digest: &Digest| image.stored.artifacts().any(|one| one.digest == *digest);
     let own = |one: &verify::Candidate| {
+        // In cosign's old form none is made here.
         one.predicate_type.as_deref() == Some(Requirement::Vsa.predicate_type())
+            && one.layer.is_none()
             && !came_along(&one.digest)
     };
     Ok(verification.subjects.iter().all(|subject| subject.candidates.iter().any(own)))

@@ -12,7 +12,7 @@ use crate::approval::Artifact;
 use crate::http::{Access, HostPolicy};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::policy::Terms;
-use crate::publish::registry::Receipt;
+use crate::publish::registry::{Receipt, has_tagged};
 use crate::registry::{self, Purpose, Registries, RegistryError, Repository};
 use crate::settings::{Policy, Requirement, Standing};
 use crate::store::progress::Progress;
@@ -291,8 +291,8 @@ fn lost(origin: &Origin, target: &Repository) -> Result<Vec<String>, MirrorError
         .filter(|digest| !there.contains(digest))
         .map(|digest| digest.to_string())
         .collect();
-    for (tag, digest) in origin.legacy_tags()? {
-        if target.head(&tag)? != Some(digest) {
+    for (tag, graph) in origin.legacy()? {
+        if !has_tagged(target, &tag, &graph.root)? {
             lost.push(tag);
         }
     }

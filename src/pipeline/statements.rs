@@ -6,7 +6,10 @@
 use crate::attest::Statement;
 use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::legacy::Legacy;
 use crate::oci::{Descriptor, Digest};
+use crate::sign;
+use crate::signature::legacy::{self as old_form, Form};
 use crate::trust::{self, MAX_CANDIDATES, Refused, Signed, Trust};
 
 /// Says whether a statement is there already, byte for byte, about a digest and by somebody who is
@@ -26,6 +29,59 @@ pub fn is_stated(
             .is_ok_and(|signed| signed.statement.as_deref() == Some(&statement.bytes[..]))
     };
     Ok(about(stored, &[*subject], trust)?.iter().any(same))
+}
+
+/// Says the same of cosign's old form. The signature of an image is there if somebody trusted has
+/// signed the same document: signatures of one key over the same bytes may differ.
+///
+/// # Errors
+/// As [`is_stated`].
+pub fn is_stated_in_old_form(
+    stored: &Stored,
+    subject: &Digest,
+    statement: &Statement,
+    reference: &str,
+    trust: &Trust,
+) -> Result<bool, StoredError> {
+    let form = sign::legacy::form(statement);
+    let payload = old_form::payload(reference, subject.bytes()).ok();
+    let mut looked_at = 0;
+    for (holder, legacy) in stored.legacy() {
+        let may_hold = match legacy {
+            Legacy::Tagged(about, end) => about == *subject && end == form.end(),
+            Legacy::Untagged => true,
+        };
+        if !may_hold {
+            continue;
+        }
+        let manifest = match stored.document(holder, MAX_MANIFEST) {
+            Ok(bytes) => Manifest::parse(&bytes),
+            Err(error) if error.is_judgement() => continue,
+            Err(error) => return Err(error),
+        };
+        for layer in manifest.iter().flat_map(|manifest| &manifest.layers) {
+            looked_at += 1;
+            if looked_at > MAX_CANDIDATES {
+                return Ok(false);
+            }
+            match trust::legacy_layer(stored, legacy, layer, subject, trust) {
+                Err(Refused::Stored(error)) if !error.is_judgement() => return Err(error),
+                Err(_) => {}
+                Ok((signed, bytes)) => {
+                    let is_same = match form {
+                        Form::Signature => signed.statement.is_none() && Some(bytes) == payload,
+                        Form::Attestation => {
+                            signed.statement.as_deref() == Some(&statement.bytes[..])
+                        }
+                    };
+                    if is_same {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// One referrer, judged.

@@ -4,13 +4,15 @@
 use crate::http::{Access, HostPolicy};
 use crate::image::graph::{Graph, GraphError};
 use crate::image::stored::{Stored, StoredError};
-use crate::oci::layout::{REF_NAME, blob_path};
+use crate::oci::document::{MAX_MANIFEST, Manifest};
+use crate::oci::layout::blob_path;
 use crate::oci::legacy::{self, Legacy};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::publish::registry::{Push, PushError, Receipt, push};
 use crate::publish::{self, Destination, PublishError, Release, Staging};
 use crate::registry::{self, Purpose, Registries, RegistryError, Repository};
 use crate::settings::{self, Standing};
+use crate::sign::legacy as old_form;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -216,6 +218,25 @@ impl Origin {
         Ok(Graph::of(&self.stored, &self.root, &referrers)?)
     }
 
+    /// Puts layers in cosign's old form beside the image, after those that are there.
+    ///
+    /// # Errors
+    /// When what is there cannot be read, or takes no more.
+    pub fn add_layers(&mut self, layers: &[old_form::Legacy]) -> Result<(), TransferError> {
+        for (tag, layers) in old_form::by_tag(layers) {
+            let tagged = Legacy::Tagged(tag.0, tag.1.end());
+            let there = self.stored.legacy().find(|(_, legacy)| *legacy == tagged);
+            let there = there.map(|(descriptor, _)| self.stored.document(descriptor, MAX_MANIFEST));
+            let there = there.transpose()?.map(|bytes| Manifest::parse(&bytes)).transpose();
+            let there = there.map_err(StoredError::from)?;
+            let attached = old_form::attach(&tag, there.as_ref(), &layers);
+            if let Some(attached) = attached.map_err(StoredError::from)? {
+                self.stored.add(attached.entry, attached.blobs);
+            }
+        }
+        Ok(())
+    }
+
     /// The digests that referrers may be about.
     pub(super) fn covered(&self) -> Result<Vec<Digest>, TransferError> {
         let mut own = vec![self.root.digest];
@@ -226,31 +247,17 @@ impl Origin {
     }
 
     fn is_about(&self, referrer: &Descriptor, own: &[Digest]) -> Result<bool, TransferError> {
-        use crate::oci::document::{MAX_MANIFEST, Manifest};
         let bytes = self.stored.document(referrer, MAX_MANIFEST)?;
         let subject = Manifest::parse(&bytes).ok().and_then(|manifest| manifest.subject);
         Ok(subject.is_some_and(|subject| own.contains(&subject.digest)))
     }
 
-    /// Finds the tags of signatures, attestations and SBOMs in cosign's old form, and where
-    /// they lead.
-    pub(super) fn legacy_tags(&self) -> Result<Vec<(String, Digest)>, TransferError> {
-        let own = self.covered()?;
-        let of = |(descriptor, legacy): (&Descriptor, Legacy)| match legacy {
-            // One without a tag has none to be found by elsewhere.
-            Legacy::Tagged(subject, end) if own.contains(&subject) => {
-                Some((legacy::tag(&subject, end), descriptor.digest))
-            }
-            _ => None,
-        };
-        Ok(self.stored.legacy().filter_map(of).collect())
-    }
-
     /// Finds signatures, attestations and SBOMs in cosign's old form, by their tags.
-    fn legacy(&self) -> Result<Vec<(String, Graph)>, TransferError> {
+    pub(super) fn legacy(&self) -> Result<Vec<(String, Graph)>, TransferError> {
         let own = self.covered()?;
         let mut found = Vec::new();
         for (descriptor, legacy) in self.stored.legacy() {
+            // One without a tag has none to be found by elsewhere.
             if let Legacy::Tagged(subject, end) = legacy
                 && own.contains(&subject)
             {
@@ -295,11 +302,8 @@ pub fn pull(
         listed.cloned().unwrap_or_else(|| document.descriptor.clone())
     });
     // In a layout they are found by the name that was their tag.
-    let referrers = referrers.chain(legacy.iter().map(|(tag, graph)| {
-        let mut descriptor = graph.root.descriptor.clone();
-        descriptor.annotations.insert(REF_NAME.to_owned(), tag.clone());
-        descriptor
-    }));
+    let referrers = referrers
+        .chain(legacy.iter().map(|(tag, graph)| legacy::entry(&graph.root.descriptor, tag)));
     let release = Release {
         root: graph.root.descriptor.clone(),
         referrers: referrers.collect(),

@@ -1,11 +1,12 @@
 //! Layouts that hold images of several names: one is added or replaced, the others stay.
 
 use super::{PublishError, Release, Staging, staging};
-use crate::image::stored::Stored;
+use crate::image::stored::{Stored, StoredError};
 use crate::oci::document::{Index, MAX_MANIFEST, MAX_MANIFESTS, Manifest};
 use crate::oci::layout::{BLOBS, LayoutWriter, REF_NAME, blob_path};
-use crate::oci::legacy::Legacy;
+use crate::oci::legacy::{self, Legacy};
 use crate::oci::{Descriptor, Digest};
+use crate::sign::legacy::{self as old_form, attach};
 use crate::sign::{self, Referrer};
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,6 +36,10 @@ pub(super) fn index(release: &Release, tag: Option<&str>, others: Vec<Descriptor
     let mut image = release.root.clone();
     if let Some(tag) = tag {
         image.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
+    }
+    let is_on_it = |one: &Descriptor| matches!(Legacy::of(one), Some(Legacy::Tagged(about, _)) if about == image.digest);
+    if release.referrers.iter().any(is_on_it) {
+        legacy::name_kind(&mut image);
     }
     let (artifacts, images): (Vec<_>, Vec<_>) = others.into_iter().partition(is_about_another);
     let mut manifests = vec![image];
@@ -68,8 +73,19 @@ pub(super) fn write(
             return Err(PublishError::Old { path: dir.to_owned(), error: Box::new(error) });
         }
     };
-    let before = old.as_ref().map(reachable).unwrap_or_default();
-    let others = old.map(|old| kept(&old, tag)).unwrap_or_default();
+    let mut before = old.as_ref().map(reachable).unwrap_or_default();
+    let mut others = old.as_ref().map(|old| kept(old, tag)).unwrap_or_default();
+    let mut referrers = release.referrers.clone();
+    if let Some(old) = &old {
+        let joined = join(old, &mut others, &mut referrers, &staging);
+        before.extend(
+            joined.map_err(|error| PublishError::Old {
+                path: dir.to_owned(),
+                error: Box::new(error),
+            })?,
+        );
+    }
+    let release = &Release { root: release.root.clone(), referrers, name: release.name.clone() };
     staging.layout.finish(&index(release, tag, others).to_bytes()).map_err(write)?;
     LayoutWriter::create(dir).map_err(write)?;
     for entry in staging.image().join(BLOBS).read_dir().map_err(write)? {
@@ -80,22 +96,57 @@ pub(super) fn write(
         fs::rename(staging.image().join(file), dir.join(file)).map_err(write)?;
     }
     // Only now is what the old image alone needed no longer named by anything.
-    if let Ok(new) = Stored::open_folder(dir) {
-        for digest in before.difference(&reachable(&new)) {
-            let _ = fs::remove_file(blob_path(dir, digest));
-        }
-    }
+    remove_unnamed(dir, &before);
     Ok(())
 }
 
-/// Puts referrers into a layout: their blobs first, then the index that names them.
-pub(super) fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, PublishError> {
+/// Makes one manifest of two in cosign's old form that have one tag: of an image that stays under
+/// another name, and of the same image that is written. Returns what is staged and may be named by
+/// nothing any more.
+fn join(
+    old: &Stored,
+    others: &mut Vec<Descriptor>,
+    referrers: &mut [Descriptor],
+    staging: &Staging,
+) -> Result<Vec<Digest>, StoredError> {
+    let mut replaced = Vec::new();
+    for referrer in referrers {
+        let Some(tagged @ Legacy::Tagged(subject, end)) = Legacy::of(referrer) else { continue };
+        let Some(at) = others.iter().position(|one| Legacy::of(one) == Some(tagged)) else {
+            continue;
+        };
+        let theirs = others.remove(at);
+        let there = Manifest::parse(&old.document(&theirs, MAX_MANIFEST)?)?;
+        let staged = fs::read(blob_path(&staging.image(), &referrer.digest))?;
+        let ours = Manifest::parse(&staged)?;
+        replaced.extend([referrer.digest, ours.config.digest]);
+        let Some(joined) = legacy::joined(Some(&there), &ours.layers)? else {
+            *referrer = theirs;
+            continue;
+        };
+        for bytes in std::iter::once(&joined.manifest).chain(&joined.config) {
+            staging.layout.write_blob(bytes)?;
+        }
+        let manifest = Descriptor::of(theirs.media_type, &joined.manifest);
+        *referrer = legacy::entry(&manifest, &legacy::tag(&subject, end));
+    }
+    Ok(replaced)
+}
+
+/// Puts referrers and layers in cosign's old form into a layout: their blobs first, then the index
+/// that names them.
+pub(super) fn refer(
+    dir: &Path,
+    referrers: &[Referrer],
+    layers: &[old_form::Legacy],
+) -> Result<usize, PublishError> {
     let write = |error| PublishError::Write { path: dir.to_owned(), error };
+    let unreadable = |error| PublishError::Old { path: dir.to_owned(), error: Box::new(error) };
     let _place = staging::lock(dir)?;
-    let old = Stored::open_folder(dir)
-        .map_err(|error| PublishError::Old { path: dir.to_owned(), error: Box::new(error) })?;
-    let mut manifests = old.index.manifests;
-    let before = manifests.len();
+    let old = Stored::open_folder(dir).map_err(unreadable)?;
+    let before = if layers.is_empty() { BTreeSet::new() } else { reachable(&old) };
+    let mut manifests = old.index.manifests.clone();
+    let mut added = 0;
     let layout = LayoutWriter::create(dir).map_err(write)?;
     for referrer in referrers {
         if manifests.iter().any(|known| known.digest == referrer.descriptor.digest) {
@@ -105,12 +156,43 @@ pub(super) fn refer(dir: &Path, referrers: &[Referrer]) -> Result<usize, Publish
             layout.write_blob(bytes).map_err(write)?;
         }
         manifests.push(referrer.descriptor.clone());
+        added += 1;
     }
-    let added = manifests.len() - before;
+    for (tag, layers) in old_form::by_tag(layers) {
+        let tagged = Some(Legacy::Tagged(tag.0, tag.1.end()));
+        let at = manifests.iter().position(|one| Legacy::of(one) == tagged);
+        let there = at.map(|at| old.document(&manifests[at], MAX_MANIFEST));
+        let there = there.transpose().map_err(unreadable)?;
+        let there = there.map(|bytes| Manifest::parse(&bytes)).transpose();
+        let there = there.map_err(|error| unreadable(error.into()))?;
+        let attached = attach(&tag, there.as_ref(), &layers);
+        let attached = attached.map_err(|error| unreadable(error.into()))?;
+        let Some(attached) = attached else { continue };
+        for bytes in &attached.blobs {
+            layout.write_blob(bytes).map_err(write)?;
+        }
+        added += attached.added;
+        match at {
+            Some(at) => manifests[at] = attached.entry,
+            None => manifests.push(attached.entry),
+        }
+        let is_image = |one: &&mut Descriptor| one.digest == tag.0 && !is_about_another(one);
+        manifests.iter_mut().filter(is_image).for_each(legacy::name_kind);
+    }
     if added > 0 {
         layout.finish(&Index::new(manifests).to_bytes()).map_err(write)?;
+        remove_unnamed(dir, &before);
     }
     Ok(added)
+}
+
+/// Removes what was named by the index of a layout before, and by nothing now.
+fn remove_unnamed(dir: &Path, before: &BTreeSet<Digest>) {
+    if let Ok(new) = Stored::open_folder(dir) {
+        for digest in before.difference(&reachable(&new)) {
+            let _ = fs::remove_file(blob_path(dir, digest));
+        }
+    }
 }
 
 /// Returns the entries of an index that stay: not the image of this name, and not what

@@ -128,16 +128,14 @@ pub fn push(push: &Push<'_>) -> Result<Receipt, PushError> {
         }
     }
     for (tag, graph) in push.tagged {
-        for document in graph.children.iter().chain([&graph.root]) {
+        for document in &graph.children {
             if put(push.repository, document)? {
                 written.push(document);
             }
         }
-        if push.repository.head(tag)? != Some(graph.root.descriptor.digest) {
-            push.repository.put(tag, &graph.root)?;
-        }
+        receipt.manifests += usize::from(put_tagged(push.repository, tag, &graph.root)?);
     }
-    receipt.manifests = written.len();
+    receipt.manifests += written.len();
     read_back(push, &written)?;
     for tag in &tags {
         // It may have been taken meanwhile.
@@ -231,6 +229,47 @@ fn put(repository: &Repository, document: &Document) -> Result<bool, RegistryErr
     }
     repository.put(&digest.to_string(), document)?;
     Ok(true)
+}
+
+/// Brings a manifest in cosign's old form under its tag, and says whether that was to be done.
+fn put_tagged(repository: &Repository, tag: &str, root: &Document) -> Result<bool, RegistryError> {
+    let digest = Some(root.descriptor.digest);
+    if repository.head(tag)? == digest {
+        return Ok(false);
+    }
+    if is_shared(tag, root) {
+        return repository.attach(tag, root);
+    }
+    repository.put(tag, root)?;
+    match repository.head(tag)? == digest {
+        true => Ok(true),
+        false => Err(repository.not_read_back(tag, "the tag leads elsewhere")),
+    }
+}
+
+/// Says whether all that a manifest in cosign's old form holds is under its tag, whatever others
+/// have added there.
+///
+/// # Errors
+/// When the registry does not answer, or something else is under the tag.
+pub fn has_tagged(
+    repository: &Repository,
+    tag: &str,
+    root: &Document,
+) -> Result<bool, RegistryError> {
+    if repository.head(tag)? == Some(root.descriptor.digest) {
+        return Ok(true);
+    }
+    match Manifest::parse(&root.bytes) {
+        Ok(manifest) if is_shared(tag, root) => repository.has_attached(tag, &manifest.layers),
+        _ => Ok(false),
+    }
+}
+
+/// Says whether several write to a tag in cosign's old form. A bill of materials is not signed, and
+/// there is one.
+fn is_shared(tag: &str, root: &Document) -> bool {
+    root.descriptor.media_type.is_manifest() && !tag.ends_with(".sbom")
 }
 
 /// The lists of referrers as the registry had them before anything was added.

@@ -56,9 +56,7 @@ pub enum WriteError {
     Digest { place: String, expected: Digest, found: String },
     #[error("`{place}` does not give back what was written: {what}")]
     ReadBack { place: String, what: String },
-    #[error(
-        "`{place}` loses what is added to the list of referrers `{tag}`: somebody else writes it"
-    )]
+    #[error("`{place}` loses what is added under the tag `{tag}`: somebody else writes there")]
     LostUpdate { place: String, tag: String },
     #[error("`{place}` has something else than a list of referrers under the tag `{tag}`")]
     NoList { place: String, tag: String },

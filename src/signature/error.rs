@@ -53,6 +53,9 @@ pub enum Error {
         /// Whether trying again may help.
         may_help: bool,
     },
+    /// What has just been signed would be refused.
+    #[error("what was signed does not verify, and is thrown away: {0}")]
+    Unverified(String),
     /// A signature is not a DER encoded ECDSA signature.
     #[error("signature is not a DER encoded ECDSA signature")]
     MalformedSignature,

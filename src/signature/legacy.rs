@@ -9,6 +9,8 @@
 //! chains come from the root of trust. Source: cosign, `specs/SIGNATURE_SPEC.md`; the document:
 //! containers/image, `docs/containers-signature.5.md`.
 
+mod write;
+
 use super::bundle::{self, MAX_SIZE};
 use super::dsse::Envelope;
 use super::error::{Error, quoted};
@@ -19,6 +21,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+
+pub use write::{Layer, payload, sign_image, sign_statement};
 
 /// The longest document that a signature is over, in bytes. Real ones have some 250.
 pub const MAX_PAYLOAD: usize = 64 << 10;
@@ -51,10 +55,22 @@ pub enum Form {
 impl Form {
     /// Tells by the media type of a layer.
     pub fn of(media_type: &str) -> Option<Self> {
-        match media_type {
-            "application/vnd.dev.cosign.simplesigning.v1+json" => Some(Self::Signature),
-            "application/vnd.dsse.envelope.v1+json" => Some(Self::Attestation),
-            _ => None,
+        [Self::Signature, Self::Attestation].into_iter().find(|one| one.media_type() == media_type)
+    }
+
+    /// Returns the media type of such layers.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Signature => "application/vnd.dev.cosign.simplesigning.v1+json",
+            Self::Attestation => "application/vnd.dsse.envelope.v1+json",
+        }
+    }
+
+    /// Returns the end of the tags under which such layers are.
+    pub fn end(self) -> &'static str {
+        match self {
+            Self::Signature => "sig",
+            Self::Attestation => "att",
         }
     }
 

@@ -17,6 +17,7 @@ mod conformance;
 mod gotar;
 mod keyless;
 mod layout;
+mod old_form;
 mod platforms;
 mod project;
 #[path = "../it/support/raw_tar.rs"]
@@ -77,6 +78,12 @@ cases! {
         sigstore_js_verifies_every_bundle
         sigstore_js_refuses_what_was_altered
         karat_refuses_what_was_altered;
+    old_form:
+        cosign_verifies_what_karat_signs_in_the_old_form
+        cosign_refuses_what_karat_signed_and_somebody_changed
+        what_cosign_signed_in_the_old_form_stays
+        podmans_policy_takes_what_karat_signs_in_the_old_form
+        cosign_verifies_a_layout_signed_in_the_old_form;
     keyless:
         every_verifier_accepts_what_karat_signs_keyless
         karat_accepts_what_cosign_signs_keyless

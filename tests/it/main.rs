@@ -27,6 +27,7 @@ mod legacy;
 mod load;
 mod mirror;
 mod nested;
+mod old_form;
 mod policy;
 mod provenance;
 mod rebase;

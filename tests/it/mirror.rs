@@ -1,6 +1,7 @@
 //! `karat mirror`: what upstream has signed, approved here, copied by digest, and watched. Two
 //! fakes on loopback stand for the registry of the makers and for the private one.
 
+use crate::old_form::with_key;
 use crate::registry::{project, run};
 use crate::scan::{advisory, database};
 use crate::signing::signed;
@@ -100,6 +101,40 @@ impl Mirror {
 fn is_reading(registry: &Registry) -> bool {
     let lines = registry.server.lines();
     lines.iter().all(|line| line.starts_with("GET ") || line.starts_with("HEAD "))
+}
+
+#[test]
+fn the_old_form_is_copied_beside_what_is_signed_at_the_target() {
+    let mirror = Mirror::new(Ways { referrers: true, ..Ways::default() });
+    let signer = Project::new().with_keys();
+    signer.signed("key generate --output own").exits(0);
+    let sign = |place: &str, key: &str| {
+        let image = format!("docker://{place}@{}", mirror.root);
+        let line = format!("sign {image} --key {key}.key --signature-format legacy");
+        with_key(&signer, &line).exits(0).says(&["added 3"]);
+    };
+    let tag = format!("{}.sig", mirror.root.replace(':', "-"));
+    let layers = || {
+        let held = mirror.own.repository("mirror/up/app");
+        let manifest = &held.manifests[held.tags.get(&tag).expect("a signature")].1;
+        let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+        manifest["layers"].as_array().expect("layers").clone()
+    };
+    sign(&format!("{}/up/app", mirror.makers.host()), "cosign");
+    mirror.approve().exits(0);
+    mirror.run("mirror run").exits(0).prints(&["copied"]);
+    let theirs = layers();
+    assert_eq!(theirs.len(), 1);
+    sign(&mirror.target(), "own");
+    let both = layers();
+    assert_eq!((both.len(), &both[0]), (2, &theirs[0]));
+    assert_eq!(mirror.states(0), ["in-sync"]);
+    mirror.run("mirror run").exits(0).prints(&["in-sync"]);
+    assert_eq!(layers(), both);
+    // What is missing is copied again.
+    mirror.own.change("mirror/up/app", |held| drop(held.tags.remove(&tag)));
+    mirror.run("mirror run").exits(0).prints(&["copied"]);
+    assert_eq!(layers(), theirs);
 }
 
 /// A project with layouts of other programs: `signed` by the same key, and `unsigned`.

@@ -428,6 +428,18 @@ fn a_build_is_published() {
     // Without a tag, by its digest alone.
     build("--push --sign cosign.key").exits(0).says(&["sent 0 blobs"]);
     assert_eq!(registry.repository("golden/app").tags, held.tags);
+    // In cosign's old form too, for where it is published.
+    let both = "--push --sign cosign.key --signature-format both";
+    build(both).exits(0).says(&["wrote 2 manifests"]);
+    build(both).exits(0).says(&["wrote 0 manifests"]);
+    let held = registry.repository("golden/app");
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    let manifest = &held.manifests[held.tags.get(&tag).expect("a signature")].1;
+    let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+    let payload = &held.blobs[manifest["layers"][0]["digest"].as_str().expect("a digest")];
+    let payload: Value = serde_json::from_slice(payload).expect("JSON");
+    let named = &payload["critical"]["identity"]["docker-reference"];
+    assert_eq!(*named, format!("{host}/golden/app"));
     // On release, what nobody has scanned is rejected, unless the policy says otherwise.
     let strict = "[policy]\nname = \"golden\"\n[registry]\npublish = \"HOST/new\"\n";
     project.write("karat-policy.toml", strict.replace("HOST", &host));

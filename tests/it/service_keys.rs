@@ -94,6 +94,15 @@ fn keys_of_the_transit_engine_sign() {
         site.run(family, &build).exits(0).says(&["3 statements signed"]);
         site.project.done("verify oci:image --key cosign.pub");
         site.run(family, &format!("sign oci:image {key}")).exits(0).says(&["nothing was added"]);
+        let old = format!("sign oci:image {key} --signature-format legacy");
+        site.run(family, &old).exits(0).says(&["added 1"]);
+        site.run(family, &old).exits(0).says(&["nothing was added"]);
+        let verify = "verify oci:image --key cosign.pub --require signature --format json";
+        let answer = site.project.done(verify).json();
+        let candidates = &answer["verification"]["subjects"][0]["candidates"];
+        let of_old_form = candidates.as_array().expect("candidates").iter();
+        let taken = of_old_form.filter(|one| one["layer"].is_string() && one["refused"].is_null());
+        assert_eq!(taken.count(), 1);
     }
     // The token that logging in leaves.
     fs::write(site.project.outside().join(".vault-token"), format!("{TOKEN}\n")).expect("a token");

@@ -299,7 +299,7 @@ fn summarise(project: &Project, policy: &str, seconds: i64) {
     let kind = "https://slsa.dev/verification_summary/v1";
     let statement = attest::statement(kind, &subject, &predicate);
     let made = karat::sign::statement(&statement, &image, &key, karat::time::Epoch::default());
-    karat::publish::refer(&project.path("one"), &[made.expect("a referrer")])
+    karat::publish::refer(&project.path("one"), &[made.expect("a referrer")], &[])
         .expect("it is written");
 }
 

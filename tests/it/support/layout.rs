@@ -137,6 +137,9 @@ impl Layout {
                 .expect("zstd")
                 .read_to_end(&mut tar)
                 .expect("zstd");
+        } else if layer["annotations"]["dev.cosignproject.cosign/signature"].is_string() {
+            // cosign says of what it has signed that it is a layer of an image.
+            tar = bytes;
         } else {
             assert_eq!(layer["mediaType"], LAYER_GZIP);
             flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut tar).expect("gzip");
