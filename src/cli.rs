@@ -35,6 +35,7 @@ mod stock;
 mod transfer;
 mod verify;
 mod verify_bundle;
+mod waiver_files;
 mod waivers;
 
 use args::{Arguments, Command};

@@ -314,6 +314,9 @@ pub struct Waivers {
     pub max_days: u32,
     /// Rules that are never waived, beside those that cannot be; `*` at the end stands for anything.
     pub never: Vec<String>,
+    /// Who approves waivers with a signature; none where whoever takes the change approves them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Vec<trust::TrustedSigner>>,
 }
 
 impl Waivers {
@@ -352,7 +355,11 @@ impl Policy {
                 vulnerabilities: Vulnerabilities::default(),
                 rules: BTreeMap::new(),
             },
-            waivers: Waivers { max_days: 90, never: never.map(str::to_owned).to_vec() },
+            waivers: Waivers {
+                max_days: 90,
+                never: never.map(str::to_owned).to_vec(),
+                approvers: None,
+            },
             bases: Bases { max_age: 90 },
             advisories: Advisories::default(),
             registry: None,

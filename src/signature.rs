@@ -41,6 +41,7 @@ mod json;
 pub mod key;
 pub mod key_file;
 pub mod legacy;
+mod message;
 mod provider;
 pub mod services;
 pub mod sigstore;
@@ -52,6 +53,7 @@ pub use dsse::{Envelope, Verified};
 pub use error::Error;
 pub use key::{KeyHandle, PrivateKey, PublicKey};
 pub use key_file::KeyFileKind;
+pub use message::claimed_digest;
 pub use services::Services;
 
 /// Whoever signs statements: the holder of a key, or somebody whom a certificate names.

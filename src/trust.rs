@@ -3,6 +3,7 @@
 //! Takes stored referrers, a digest and who is trusted, gives what was signed, or why it does not
 //! count. Opens nothing. Used by whoever judges an image that somebody has signed.
 
+mod approval;
 mod of_policy;
 mod vsa;
 
@@ -16,6 +17,7 @@ use crate::signature::bundle;
 use crate::signature::legacy::{self as old_form, Form};
 use crate::signature::sigstore::{self, Content, Reason, Refusal, Signer, TrustedRoot, Verified};
 use crate::time::{Date, Moment};
+pub use approval::approval;
 use serde::Deserialize;
 use std::sync::Arc;
 pub use vsa::VsaTerms;

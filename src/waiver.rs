@@ -4,15 +4,19 @@
 //! have the same form; gives [`Waiver`]s in which every value has its meaning. Whether a
 //! waiver holds is for `policy` to say.
 
+mod approvals;
 mod check;
 pub mod schema;
 
 use crate::finding::diagnostic::{Diagnostics, Span};
-use crate::oci::{Digest, ImagePath, RepositoryPattern};
+use crate::oci::{Digest, ImagePath, RepositoryPattern, canonical};
 use crate::strict_toml;
 use crate::time::Date;
+use serde_json::json;
 use std::fmt;
+use std::sync::Arc;
 
+pub use approvals::{Approvals, ENDING as APPROVAL_ENDING};
 pub(crate) use check::{Place, waiver};
 
 /// The folder of a project's waiver files.
@@ -45,6 +49,48 @@ pub struct Waiver {
     pub shared: bool,
     /// Its place in that file.
     pub span: Span,
+    /// The image of the recipe that holds it; none of a file of `waivers/`.
+    pub image: Option<String>,
+    /// The bundles beside it in which somebody has signed it as it is now. Whether they count is
+    /// for `policy` to say.
+    pub approvals: Vec<Arc<[u8]>>,
+}
+
+impl Waiver {
+    /// Returns the bytes that approvers sign: all that it says, and what it is bound to, as
+    /// canonical JSON. Where it is written does not matter, except for the image of a recipe.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut form = json!({
+            "schema": "karat.waiver/v1",
+            "id": self.id,
+            "rule": self.rule,
+            "reason": self.reason,
+            "owner": self.owner,
+            "ticket": self.ticket,
+            "created": self.created.to_string(),
+            "expires": self.expires.to_string(),
+        });
+        match &self.subject {
+            Subject::Path(path) => form["path"] = json!(path.to_string()),
+            Subject::Sha256(digest) => form["sha256"] = json!(digest.hex()),
+            Subject::Vulnerability { id, package } => {
+                form["vulnerability"] = json!(id);
+                form["package"] = json!(package);
+            }
+        }
+        if let Some(images) = &self.images {
+            form["images"] = json!(images.to_string());
+        }
+        if let Some(image) = &self.image {
+            form["image"] = json!(image);
+        }
+        canonical::json(&form)
+    }
+
+    /// Returns the digest of [`Waiver::canonical`].
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.canonical())
+    }
 }
 
 /// What a waiver is bound to.

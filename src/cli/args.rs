@@ -880,6 +880,20 @@ pub(super) enum WaiversCommand {
     /// Writes `[[waiver]]` blocks for the findings of a report that reject it.
     #[command(after_help = EXIT_CODES)]
     New(NewWaivers),
+    /// Signs a waiver as it is now, for a policy that lets none count without an approver's signature.
+    #[command(after_help = EXIT_CODES)]
+    Approve(ApproveWaiver),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApproveWaiver {
+    /// The waiver's id, as `karat waivers list` shows it.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+    #[command(flatten)]
+    pub(super) policy: Policy,
 }
 
 #[derive(Debug, Args)]

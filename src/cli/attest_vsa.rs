@@ -6,7 +6,7 @@ use super::clearance::{self, Seal};
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::meter::Meter;
 use super::output::Output;
-use super::{scan, settings};
+use super::{scan, settings, waiver_files};
 use karat::finding::escape;
 use karat::oci::Reference;
 use karat::pipeline::clearance::{Demand, clear};
@@ -36,7 +36,7 @@ pub(super) fn run(
             .hint("`--as HOST/REPO` for an image on this machine"));
     };
     let root = settings::project(Path::new("."))?.root().to_owned();
-    let waivers = settings::waivers(&root)?;
+    let waivers = waiver_files::shared(&root)?;
     let advisories = scan::advisories(&args.advisories, policy, &root)?;
     let Some(seal) = Seal::read(args.sign.as_deref(), advisories.is_some())? else {
         return Err(Failure::usage("nothing says who vouches").hint("`--sign cosign.key`"));

@@ -10,6 +10,7 @@ use super::settings;
 use super::site;
 use super::stock::Stock;
 use super::transfer::Publication;
+use super::waiver_files;
 use karat::assemble::Role;
 use karat::assemble::input::Project;
 use karat::binary::ReadAt as _;
@@ -82,7 +83,7 @@ pub(super) fn run(args: &args::Build, output: &Output) -> Result<u8, Failure> {
     for job in jobs {
         let built = job.and_then(|job| {
             let policy = settings::policy(job.project.root(), &args.policy)?.policy;
-            let waivers = settings::waivers(job.project.root())?;
+            let waivers = waiver_files::shared(job.project.root())?;
             let advisories = scan::advisories(&args.advisories, &policy, job.project.root())?;
             let reported = scan::reports(&args.reports, &args.advisories, job.project.root())?;
             let written = (job.path != INFERRED).then_some((&*job.path, &*job.recipe.text));
@@ -316,7 +317,8 @@ fn job(path: &Path, output: &Output) -> Result<Job, Failure> {
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let project = settings::project(folder)?;
-    let recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
+    let mut recipe = recipe::parse(&shown, &text, Platform::host().as_ref())?;
+    waiver_files::approvals(project.root())?.hand_out(&mut recipe.waivers);
     let canonical =
         path.canonicalize().map_err(|error| Failure::failed(format!("`{shown}`: {error}")))?;
     let relative = canonical.strip_prefix(project.root()).unwrap_or(&canonical);

@@ -6,6 +6,7 @@ use super::failure::{CODE_DONE, CODE_USAGE, Failure};
 use super::output::Output;
 use super::settings;
 use super::site;
+use super::waiver_files;
 use karat::base::{BaseError, Shelf, definition};
 use karat::finding::diagnostic::{Diagnostic, Diagnostics};
 use karat::finding::rules;
@@ -59,7 +60,7 @@ pub(super) fn run(args: &args::Check, output: &Output) -> Result<u8, Failure> {
             .map_err(|error| Failure::failed(error.to_string()))?;
         recipes.extend(found.iter().map(|path| from_here(path)));
         if project.root().join(waiver::FOLDER).starts_with(&below) {
-            waivers.extend(settings::waiver_files(project.root())?);
+            waivers.extend(waiver_files::list(project.root())?);
         }
         let folder = project.root().join(definition::FOLDER);
         if folder.starts_with(&below) {
@@ -126,9 +127,10 @@ impl Check<'_> {
     }
 
     fn recipe(&mut self, path: &Path) -> Result<String, Failure> {
-        let recipe = recipe(path)?;
-        self.all_hold(&recipe.file, &recipe.text, &recipe.waivers)?;
+        let mut recipe = recipe(path)?;
         let root = settings::project(path.parent().unwrap_or(Path::new(".")))?.root().to_owned();
+        waiver_files::approvals(&root)?.hand_out(&mut recipe.waivers);
+        self.all_hold(&recipe.file, &recipe.text, &recipe.waivers)?;
         let shown = site::from_here(&root);
         let shelf = Shelf::reading(&root, &shown);
         for platform in &recipe.platforms {
@@ -146,7 +148,9 @@ impl Check<'_> {
     }
 
     fn waiver_file(&mut self, path: &Path) -> Result<String, Failure> {
-        let (waivers, text) = settings::waiver_file(path)?;
+        let (mut waivers, text) = waiver_files::read(path)?;
+        let project = settings::project(path.parent().unwrap_or(Path::new(".")))?;
+        waiver_files::approvals(project.root())?.hand_out(&mut waivers);
         self.all_hold(&path.display().to_string(), &text, &waivers)?;
         Ok(match waivers.len() {
             1 => "1 waiver".to_owned(),

@@ -8,6 +8,7 @@ use super::output::Output;
 use super::scan;
 use super::settings;
 use super::site;
+use super::waiver_files;
 use karat::base::Shelf;
 use karat::finding::Severity;
 use karat::finding::report::{Report, Verdict};
@@ -25,7 +26,7 @@ pub(super) fn run(args: &args::Inspect, output: &Output) -> Result<u8, Failure> 
     let policy = settings::policy_here(&args.policy)?.policy;
     let now = Now::new(SystemTime::now());
     let project = settings::project(Path::new("."))?;
-    let waivers = settings::waivers(project.root())?;
+    let waivers = waiver_files::shared(project.root())?;
     let shown = site::from_here(project.root());
     let bases = Shelf::reading(project.root(), &shown).known();
     let names = match &args.place {

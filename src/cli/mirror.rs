@@ -5,7 +5,7 @@ use super::clearance::{Seal, rejected};
 use super::failure::{CODE_DONE, CODE_FAILED, CODE_REJECTED, Failure};
 use super::meter::Meter;
 use super::output::{Output, bytes};
-use super::{network, scan, settings};
+use super::{network, scan, settings, waiver_files};
 use karat::approval::{self, Approvals, Artifact, MAX_DAYS};
 use karat::finding::{Severity, escape};
 use karat::http::Access;
@@ -53,7 +53,7 @@ impl Ground {
     fn read(args: &args::Policy, advisories: &args::Advisories) -> Result<Self, Failure> {
         let root = settings::project(Path::new("."))?.root().to_owned();
         let policy = settings::policy_here(args)?.policy;
-        let waivers = settings::waivers(&root)?;
+        let waivers = waiver_files::shared(&root)?;
         let advisories = scan::advisories(advisories, &policy, &root)?;
         Ok(Self { root, policy, waivers, advisories, now: Now::new(SystemTime::now()) })
     }

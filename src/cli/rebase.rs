@@ -6,7 +6,7 @@ use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::output::Output;
 use super::site;
 use super::stock::Stock;
-use super::{network, scan, settings, verify};
+use super::{network, scan, settings, verify, waiver_files};
 use karat::finding::{Severity, escape};
 use karat::oci::Reference;
 use karat::oci::reference::is_hosted_repository;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &args::Rebase, output: &Output) -> Result<u8, Failure> {
     let reference = Reference::parse(&args.reference, |path| path.symlink_metadata().is_ok())?;
     let project = settings::project(Path::new("."))?;
     let policy = settings::policy(project.root(), &args.policy)?.policy;
-    let waivers = settings::waivers(project.root())?;
+    let waivers = waiver_files::shared(project.root())?;
     let advisories = scan::advisories(&args.advisories, &policy, project.root())?;
     let epoch = settings::epoch(args.source_date_epoch.as_deref())?;
     let name = name(args, &reference, &policy)?;

@@ -13,7 +13,6 @@ use karat::settings::file::Loaded;
 use karat::signature::sigstore::{self, Identity, Refusal, Signer, TrustedRoot};
 use karat::signature::{self, KeyFileKind, KeyHandle, PrivateKey, PublicKey, key};
 use karat::time::{Date, Epoch, Now};
-use karat::waiver::{self, Waiver};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -121,8 +120,6 @@ pub(super) fn project(start: &Path) -> Result<Project, SettingsError> {
     Project::new(&root).map_err(folder)
 }
 
-/// The most files of waivers that a project has.
-const MAX_WAIVER_FILES: usize = 1000;
 /// The longest policy or waiver file that is read, in bytes.
 const MAX_POLICY: u64 = 1 << 20;
 
@@ -178,7 +175,7 @@ fn policy_text(file: &Path) -> Result<String, SettingsError> {
 }
 
 /// Reads a settings file, or the first bytes of one that is longer than any may be.
-fn text(file: &Path) -> io::Result<String> {
+pub(super) fn text(file: &Path) -> io::Result<String> {
     // Before it is opened: opening a FIFO waits for a writer.
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
@@ -186,46 +183,6 @@ fn text(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(file)?.take(MAX_POLICY + 1).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// Lists a project's `waivers/*.toml` in byte order, as a user in this folder would.
-pub(super) fn waiver_files(root: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let folder = root.join(waiver::FOLDER);
-    let read = |error| SettingsError::WaiverFile { path: from_here(&folder), error };
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(read(error).into()),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(read)?.path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
-            files.push(from_here(&path));
-        }
-        if files.len() > MAX_WAIVER_FILES {
-            let error = format!("it holds more than {MAX_WAIVER_FILES} files");
-            return Err(read(io::Error::new(io::ErrorKind::InvalidInput, error)).into());
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads a file of waivers; gives its text too.
-pub(super) fn waiver_file(path: &Path) -> Result<(Vec<Waiver>, String), Failure> {
-    let text =
-        text(path).map_err(|error| SettingsError::WaiverFile { path: path.to_owned(), error })?;
-    Ok((waiver::parse(&path.display().to_string(), &text)?, text))
-}
-
-/// Reads all waivers of a project's `waivers/`.
-pub(super) fn waivers(root: &Path) -> Result<Vec<Waiver>, Failure> {
-    let mut waivers = Vec::new();
-    for path in waiver_files(root)? {
-        waivers.extend(waiver_file(&path)?.0);
-    }
-    Ok(waivers)
 }
 
 /// Returns the day that a user named, or today.

@@ -9,6 +9,7 @@ use super::network;
 use super::output::{Output, bytes};
 use super::scan;
 use super::settings;
+use super::waiver_files;
 use karat::finding::escape;
 use karat::oci::Reference;
 use karat::oci::reference::is_tag;
@@ -364,7 +365,7 @@ fn is_cleared(
     let policy = &asked.policy;
     let trust = demanded(asked, place)?;
     let root = settings::project(Path::new("."))?.root().to_owned();
-    let waivers = settings::waivers(&root)?;
+    let waivers = waiver_files::shared(&root)?;
     let advisories = match asked.advisories {
         Some(args) => scan::advisories(args, policy, &root)?,
         None => None,

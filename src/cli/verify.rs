@@ -4,7 +4,7 @@ use super::args;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
 use super::meter::Meter;
 use super::output::Output;
-use super::{network, scan, settings, verify_bundle};
+use super::{network, scan, settings, verify_bundle, waiver_files};
 use karat::finding::escape;
 use karat::image::stored::Stored;
 use karat::oci::reference::is_hosted_repository;
@@ -184,7 +184,7 @@ fn known(
     if advisories.is_none() && reported.reports.is_empty() {
         return Ok(None);
     }
-    let waivers = settings::waivers(project.root())?;
+    let waivers = waiver_files::shared(project.root())?;
     let names = place.map(names_at).unwrap_or_default();
     let now = Now::new(SystemTime::now());
     let vex = signed_vex::of(stored, root, trust)?;

@@ -1,17 +1,22 @@
 //! `karat waivers`.
 
-use super::args::{self, NewWaivers, WaiversCommand};
+use super::args::{self, ApproveWaiver, NewWaivers, WaiversCommand};
 use super::build::from_here;
 use super::failure::{CODE_DONE, CODE_REJECTED, Failure};
+use super::hand::Hand;
 use super::output::Output;
-use super::{check, settings};
+use super::{check, settings, waiver_files};
 use karat::finding::escape;
+use karat::oci::Digest;
 use karat::policy::draft::{self, Selection};
 use karat::policy::{Standing, standing, standing_of_level};
 use karat::recipe::discover;
 use karat::settings::Policy;
+use karat::signature::sigstore::{self, Signer};
+use karat::strict_toml::suggestion;
 use karat::time::Now;
-use karat::waiver::Waiver;
+use karat::trust::approval;
+use karat::waiver::{self, Waiver};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read as _;
@@ -28,6 +33,7 @@ pub(super) fn run(args: &args::Waivers, output: &Output) -> Result<u8, Failure> 
             Ok(if void == 0 { CODE_DONE } else { CODE_REJECTED })
         }
         WaiversCommand::New(args) => new(args, output),
+        WaiversCommand::Approve(args) => approve(args, output),
     }
 }
 
@@ -51,13 +57,7 @@ fn list(args: &args::Policy, day: Option<&str>, output: &Output) -> Result<usize
     let loaded = settings::policy_here(args)?;
     let policy = &loaded.policy;
     let project = settings::project(Path::new("."))?;
-    let mut waivers = Vec::new();
-    let found = discover::recipes(project.root(), project.root())
-        .map_err(|error| Failure::failed(error.to_string()))?;
-    for path in found {
-        waivers.extend(check::recipe(&from_here(&path))?.waivers);
-    }
-    waivers.extend(settings::waivers(project.root())?);
+    let waivers = all(project.root())?;
     let file = loaded.file.clone().unwrap_or_default();
     let lines: Vec<_> = waivers
         .iter()
@@ -66,6 +66,19 @@ fn list(args: &args::Policy, day: Option<&str>, output: &Output) -> Result<usize
         .collect();
     print(&lines, now, output);
     Ok(lines.iter().filter(|line| matches!(line.standing, Standing::Void(..))).count())
+}
+
+/// Reads every waiver of a project's recipes and of `waivers/`.
+fn all(root: &Path) -> Result<Vec<Waiver>, Failure> {
+    let mut waivers = Vec::new();
+    let found =
+        discover::recipes(root, root).map_err(|error| Failure::failed(error.to_string()))?;
+    for path in found {
+        waivers.extend(check::recipe(&from_here(&path))?.waivers);
+    }
+    waiver_files::approvals(root)?.hand_out(&mut waivers);
+    waivers.extend(waiver_files::shared(root)?);
+    Ok(waivers)
 }
 
 fn line(waiver: &Waiver, policy: &Policy, now: Now) -> Line {
@@ -145,6 +158,97 @@ fn print(lines: &[Line], now: Now, output: &Output) {
             output.result(&escape::terminal(&text));
         }
     }
+}
+
+/// Signs a waiver as it is now, into a bundle beside the project's waivers.
+fn approve(args: &ApproveWaiver, output: &Output) -> Result<u8, Failure> {
+    let policy = settings::policy_here(&args.policy)?.policy;
+    let project = settings::project(Path::new("."))?;
+    let now = settings::now(None)?;
+    let waivers = all(project.root())?;
+    let waiver = named(&waivers, &args.id)?;
+    let shown = escape::terminal(&waiver.id);
+    let mut unsigned = policy.clone();
+    unsigned.waivers.approvers = None;
+    if let Standing::Void(rule, why) = standing(waiver, &unsigned, now) {
+        let message = format!("the waiver `{shown}` does not hold, whoever approves it: {why}");
+        return Err(Failure::usage(message).hint(format!("`karat explain {}`", rule.id)));
+    }
+    let format = args.signing.signature_format;
+    if format.has_old_form() {
+        return Err(Failure::usage(
+            "cosign's old form is kept beside images, and a waiver is none",
+        )
+        .hint("leave `--signature-format` out"));
+    }
+    let hand = Hand::read(args.signing.key(), &args.signing.keyless, format, &policy, false)?;
+    let (digest, signer) = (waiver.digest(), hand.signer());
+    let root = settings::trusted_root(args.signing.keyless.trusted_root.as_deref(), &policy)?;
+    let is_theirs = |bundle: &[u8]| sigstore::verify(bundle, digest.bytes(), &signer, &root);
+    if waiver.approvals.iter().any(|bundle| is_theirs(bundle).is_ok()) {
+        output.tell(&format!("the waiver `{shown}` is approved by {signer} already"));
+        return Ok(CODE_DONE);
+    }
+    let made = hand.artifact(digest.bytes())?;
+    is_theirs(&made).map_err(|refusal| {
+        Failure::failed(format!("what was just signed does not verify: {refusal}"))
+    })?;
+    if let Some(approvers) = &policy.waivers.approvers {
+        approval(&digest, &[made.clone().into()], approvers, &policy, now).map_err(|why| {
+            Failure::usage(format!("the policy `{}` does not take this: {why}", policy.name))
+                .hint("`[waivers] approvers` says who approves")
+        })?;
+    }
+    let folder = project.root().join(waiver::FOLDER);
+    let path = folder.join(file_name(waiver, &signer));
+    let wrong = |error: std::io::Error| {
+        Failure::failed(format!("`{}` cannot be written: {error}", from_here(&path).display()))
+    };
+    std::fs::create_dir_all(&folder).map_err(wrong)?;
+    karat::oci::layout::write_whole(&path, &made).map_err(wrong)?;
+    let path = from_here(&path);
+    output.tell(&format!(
+        "approved the waiver `{shown}` of {} into {}",
+        waiver.file,
+        path.display()
+    ));
+    if policy.waivers.approvers.is_none() {
+        output.tell(&format!("the policy `{}` does not ask for signed approvals", policy.name));
+    }
+    Ok(CODE_DONE)
+}
+
+/// Returns the waiver of a name.
+fn named<'w>(waivers: &'w [Waiver], id: &str) -> Result<&'w Waiver, Failure> {
+    let shown = escape::terminal(id);
+    let found: Vec<_> = waivers.iter().filter(|waiver| waiver.id == id).collect();
+    match found[..] {
+        [waiver] => Ok(waiver),
+        [] => {
+            let known = suggestion(id, waivers.iter().map(|waiver| waiver.id.as_str()));
+            let hint = match known {
+                Some(known) => format!("did you mean `{}`?", escape::terminal(&known)),
+                None => "`karat waivers list` shows all".to_owned(),
+            };
+            Err(Failure::usage(format!("there is no waiver `{shown}`")).hint(hint))
+        }
+        [first, second, ..] => {
+            let message =
+                format!("{} and {} both have a waiver `{shown}`", first.file, second.file);
+            Err(Failure::usage(message).hint("give each a name of its own"))
+        }
+    }
+}
+
+/// Names the bundle of a signer over a waiver as it is now. The name is for people: what a bundle
+/// approves is in it.
+fn file_name(waiver: &Waiver, signer: &Signer) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let id: String = waiver.id.chars().take(64).map(plain).collect();
+    let id = id.trim_start_matches(['.', '-']);
+    let short = |digest: Digest| digest.hex().chars().take(12).collect::<String>();
+    let (of, by) = (short(waiver.digest()), short(Digest::of(signer.to_string().as_bytes())));
+    format!("{id}-{of}-{by}{}", waiver::APPROVAL_ENDING)
 }
 
 fn new(args: &NewWaivers, output: &Output) -> Result<u8, Failure> {

@@ -25,6 +25,8 @@ fn waiver(rule: &str, path: &str, created: &str, expires: &str) -> Waiver {
         file: "app.karat.toml".into(),
         shared: false,
         span: 0..0,
+        image: Some("app".to_owned()),
+        approvals: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::finding::{Finding, Rule, Status, rules};
 use crate::oci::purl;
 use crate::settings::{Lowered, Policy};
 use crate::time::Now;
+use crate::trust::approval;
 use crate::waiver::{Subject, Waiver};
 
 /// How many days before its end a waiver is announced to expire.
@@ -40,6 +41,12 @@ pub fn standing(waiver: &Waiver, policy: &Policy, now: Now) -> Standing {
     if today < waiver.created {
         let why = format!("it begins on {}", waiver.created);
         return Standing::Void(&rules::WAIVER_FUTURE, why);
+    }
+    if let Some(approvers) = &policy.waivers.approvers {
+        let (digest, bundles) = (waiver.digest(), &waiver.approvals);
+        if let Err(why) = approval(&digest, bundles, approvers, policy, now) {
+            return Standing::Void(&rules::WAIVER_NOT_APPROVED, why);
+        }
     }
     match waiver.expires.days_since(today) {
         left if left < EXPIRING => Standing::Expiring(left),

@@ -163,7 +163,7 @@ pub(crate) fn check(
             }
         },
     };
-    let place = waiver::Place::Recipe(file);
+    let place = waiver::Place::Recipe(file, &image.name.value);
     let waivers = written.waiver.into_iter();
     let waivers = waivers.filter_map(|one| waiver::waiver(one, place, &mut faults)).collect();
 

@@ -51,7 +51,7 @@ impl Trust {
 }
 
 /// Makes the identity of an entry, for an image.
-fn identity(keyless: &Keyless, bound: &Bound) -> Result<Identity, String> {
+pub(super) fn identity(keyless: &Keyless, bound: &Bound) -> Result<Identity, String> {
     let plain = |text: &str| bound.fill(text, str::to_owned);
     // A name is no expression: `a.b` is not to match `axb`.
     let escaped = |text: &str| bound.fill(text, regex::escape);

@@ -12,7 +12,8 @@ type Faults = Vec<Diagnostic>;
 /// Where a waiver is written: in a recipe, or in a file of `waivers/`, by its name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place<'a> {
-    Recipe(&'a str),
+    /// With the name of the recipe's image.
+    Recipe(&'a str, &'a str),
     Shared(&'a str),
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn waiver(
         }
     };
     let images = match (&written.images, place) {
-        (Some(images), Place::Recipe(_)) => {
+        (Some(images), Place::Recipe(..)) => {
             faults.push(
                 Diagnostic::new(images.span.clone(), "`images` is for files in `waivers/`")
                     .hint("a waiver in a recipe is for its image alone: take the line out"),
@@ -90,9 +91,9 @@ pub(crate) fn waiver(
     };
     let created = read(&written.created, faults);
     let expires = read(&written.expires, faults);
-    let (file, shared) = match place {
-        Place::Recipe(file) => (file, false),
-        Place::Shared(file) => (file, true),
+    let (file, image) = match place {
+        Place::Recipe(file, image) => (file, Some(image)),
+        Place::Shared(file) => (file, None),
     };
     Some(Waiver {
         id: written.id.value,
@@ -105,8 +106,10 @@ pub(crate) fn waiver(
         created: created?,
         expires: expires?,
         file: file.to_owned(),
-        shared,
+        shared: image.is_none(),
         span,
+        image: image.map(str::to_owned),
+        approvals: Vec::new(),
     })
 }
 

@@ -274,3 +274,171 @@ fn files_that_git_does_not_hold_are_told() {
         .collect();
     assert_eq!(found, [("/etc/app/.env", "low"), ("/etc/app/late.conf", "low")]);
 }
+
+/// A policy by which waivers need the signature of the keys of `support::keys`.
+const SIGNED: &str = "[policy]\nname = \"golden\"\n[waivers]\napproval = \"signed\"\napprovers = [{ key = \"cosign.pub\" }]\n";
+
+/// A project with such a policy, with the approver's keys.
+fn asking_for_approval(project: Project) -> Project {
+    let project = project.with_keys();
+    project.write("karat-policy.toml", SIGNED);
+    project
+}
+
+fn bundles(project: &Project) -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(project.path("waivers")) else { return Vec::new() };
+    let names = folder.map(|entry| entry.expect("an entry").file_name().into_string());
+    let mut names: Vec<_> = names.map(|name| name.expect("text")).collect();
+    names.retain(|name| name.ends_with(".sigstore.json"));
+    names.sort();
+    names
+}
+
+#[test]
+fn waiver_counts_once_an_approver_has_signed_it_as_it_is() {
+    let shared = asking_for_approval(with_shared("images = \"app\"", -1, 60));
+    let in_recipe = asking_for_approval(Project::small());
+    with_waiver(&in_recipe, "script", &day(-1), &day(60));
+    for (project, id) in [(&shared, "wv-9"), (&in_recipe, "wv-1")] {
+        let say = ["waiver-not-approved", id, "nobody has signed it as it is now"];
+        project.run("build").exits(1).says(&say);
+        project.run("check").exits(2).says(&[id, "nobody has signed it"]);
+        project.run("waivers report").exits(1).prints(&["waiver-not-approved", "DOES NOT HOLD"]);
+        let approve = format!("waivers approve {id} --key cosign.key");
+        project.signed(&approve).exits(0).says(&["approved the waiver", id, "waivers/"]);
+        let made = bundles(project);
+        assert_eq!(made.len(), 1, "{made:?}");
+        assert!(made[0].starts_with(id), "{made:?}");
+        project.done("build").says(&[id]);
+        project.done("check");
+        project.done("waivers report").prints(&["holds until"]);
+        // Once is enough.
+        project.signed(&approve).exits(0).says(&["already"]);
+        assert_eq!(bundles(project), made);
+        // It is a bundle like any other, over what is documented.
+        let form = canonical(project, id);
+        project.write("form.json", &form);
+        let bundle = format!("waivers/{}", made[0]);
+        project
+            .done(&format!("verify form.json --bundle {bundle} --key cosign.pub"))
+            .prints(&["accepted"]);
+    }
+    assert!(
+        String::from_utf8(shared.read("form.json")).expect("text").contains("\"images\":\"app\"")
+    );
+}
+
+/// The canonical form of the waivers of these tests, as the documentation describes it.
+fn canonical(project: &Project, id: &str) -> String {
+    let (from, image, days, texts) = match id {
+        "wv-9" => ("images", "app", (day(-1), day(60)), ("o", "r", "SEC-1")),
+        _ => ("image", "app", (day(-1), day(60)), ("o", "r", "t")),
+    };
+    assert!(project.path("app.karat.toml").is_file());
+    let (created, expires) = days;
+    let (owner, reason, ticket) = texts;
+    let mut fields = vec![
+        format!("\"created\":\"{created}\""),
+        format!("\"expires\":\"{expires}\""),
+        format!("\"id\":\"{id}\""),
+        format!("\"{from}\":\"{image}\""),
+        format!("\"owner\":\"{owner}\""),
+        "\"path\":\"/srv/run.txt\"".to_owned(),
+        format!("\"reason\":\"{reason}\""),
+        "\"rule\":\"script\"".to_owned(),
+        "\"schema\":\"karat.waiver/v1\"".to_owned(),
+        format!("\"ticket\":\"{ticket}\""),
+    ];
+    fields.sort();
+    format!("{{{}}}", fields.join(","))
+}
+
+#[test]
+fn approval_of_another_waiver_or_by_somebody_else_does_not_count() {
+    let project = asking_for_approval(with_shared("images = \"app\"", -1, 60));
+    project.signed("waivers approve wv-9 --key cosign.key").exits(0);
+    project.done("build");
+    let text = String::from_utf8(project.read("waivers/team.toml")).expect("text");
+    // Whatever is changed, it is another waiver.
+    for (from, to) in [
+        ("wv-9", "wv-8"),
+        ("reason = \"r\"", "reason = \"q\""),
+        ("owner = \"o\"", "owner = \"p\""),
+        ("SEC-1", "SEC-2"),
+        ("images = \"app\"", "images = \"ap*\""),
+        (&day(60), &day(61)),
+        (&day(-1), &day(-2)),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text);
+        project.write("waivers/team.toml", changed);
+        project.run("build").exits(1).says(&["waiver-not-approved", "script"]);
+    }
+    project.write("waivers/team.toml", &text);
+    project.done("build");
+
+    // A waiver of a recipe is for its image alone, although the text is the same.
+    let project = asking_for_approval(Project::small());
+    with_waiver(&project, "script", &day(-1), &day(60));
+    project.signed("waivers approve wv-1 --key cosign.key").exits(0);
+    project.done("build");
+    let recipe = String::from_utf8(project.read("app.karat.toml")).expect("text");
+    project.write("app.karat.toml", recipe.replace("name = \"app\"", "name = \"other\""));
+    project.run("build").exits(1).says(&["waiver-not-approved"]);
+    project.write("app.karat.toml", &recipe);
+
+    // A key that is no approver's.
+    std::fs::remove_dir_all(project.path("waivers")).expect("the folder");
+    project.signed("key generate --output other").exits(0);
+    project
+        .signed("waivers approve wv-1 --key other.key")
+        .exits(2)
+        .says(&["does not take this", "approvers"]);
+    assert!(bundles(&project).is_empty());
+    std::fs::remove_file(project.path("karat-policy.toml")).expect("the policy");
+    project
+        .signed("waivers approve wv-1 --key other.key")
+        .exits(0)
+        .says(&["does not ask for signed approvals"]);
+    assert_eq!(bundles(&project).len(), 1);
+    project.write("karat-policy.toml", SIGNED);
+    project.run("build").exits(1).says(&["waiver-not-approved", "no approver has signed it"]);
+    project.signed("waivers approve wv-1 --key cosign.key").exits(0);
+    assert_eq!(bundles(&project).len(), 2, "each approver has a file");
+    project.done("build");
+
+    // A key that is trusted no longer.
+    let print = String::from_utf8(project.read("cosign.pub")).expect("text");
+    assert!(print.starts_with("-----BEGIN PUBLIC KEY"));
+    let revoked = format!(
+        "{SIGNED}[[revoked]]\nkey = \"cosign.pub\"\nreason = \"lost\"\nsince = \"{}\"\n",
+        day(-1)
+    );
+    project.write("karat-policy.toml", revoked);
+    project.run("build").exits(1).says(&["waiver-not-approved", "revoked"]);
+}
+
+#[test]
+fn approving_says_what_is_wrong() {
+    let project = asking_for_approval(Project::small());
+    with_waiver(&project, "script", &day(-1), &day(60));
+    for (line, says) in [
+        ("waivers approve wv-2 --key cosign.key", "did you mean `wv-1`?"),
+        ("waivers approve wv-1", "--key"),
+        ("waivers approve wv-1 --key cosign.pub", "cosign.pub"),
+        ("waivers approve wv-1 --key cosign.key --signature-format both", "old form"),
+    ] {
+        project.signed(line).exits(2).says(&[says]);
+    }
+    with_waiver(&project, "script", &day(-60), &day(-1));
+    project.signed("waivers approve wv-1 --key cosign.key").exits(2).says(&["expired on"]);
+    with_waiver(&project, "script", &day(-1), &day(60));
+    // Beside waivers lie bundles, and nothing that only ends like one.
+    project.write("waivers/x.sigstore.json", "{}");
+    project.run("build").exits(2).says(&["waivers/x.sigstore.json", "no bundle"]);
+    project.write("waivers/x.sigstore.json", "[".repeat(100_000));
+    project.run("build").exits(2).says(&["waivers/x.sigstore.json"]);
+    std::fs::remove_file(project.path("waivers/x.sigstore.json")).expect("the file");
+    std::fs::create_dir_all(project.path("waivers/x.sigstore.json")).expect("a folder");
+    project.run("build").exits(2).says(&["waivers/x.sigstore.json", "no regular file"]);
+}

@@ -15,6 +15,18 @@ rules! {
         waivable: false,
     }
 
+    /// A waiver that no approver has signed.
+    WAIVER_NOT_APPROVED {
+        id: "waiver-not-approved",
+        title: "a waiver that none of the policy's approvers has signed",
+        severity: Medium,
+        rationale: "The policy lets exceptions count only when one of its approvers has signed them as they are: whoever writes one down cannot also let it through.",
+        remedy: "Have an approver run `karat waivers approve ID`, and commit the bundle that it writes. Every change of the waiver needs a new one.",
+        bad: "a waiver whose end was moved after it was approved",
+        good: "a waiver with an approver's bundle beside it",
+        waivable: false,
+    }
+
     /// A waiver that will soon no longer hold.
     WAIVER_EXPIRING {
         id: "waiver-expiring",

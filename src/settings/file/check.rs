@@ -343,19 +343,7 @@ impl Check<'_> {
             self.set("waivers.max-days", &days.span);
             self.policy.waivers.max_days = days.value;
         }
-        if let Some(approval) = waivers.approval {
-            match approval.value.as_str() {
-                "code-review" => {}
-                "signed" => self.later("approval = \"signed\"", Some(approval.span)),
-                other => self.fault(
-                    approval.span,
-                    format!("`{other}` is no way to approve waivers"),
-                    "`code-review`",
-                ),
-            }
-        }
-        let approvers = waivers.approvers.filter(|list| !list.value.is_empty());
-        self.later("approvers", approvers.map(|list| list.span));
+        self.approval(waivers.approval, waivers.approvers);
         if let Some(list) = waivers.never {
             for one in &list.value {
                 let start = one.value.strip_suffix('*');

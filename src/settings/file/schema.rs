@@ -305,12 +305,24 @@ pub(super) struct Exception {
 pub(super) struct Waivers {
     /// The most days from a waiver's creation to its end.
     pub(super) max_days: Option<Spanned<u32>>,
-    /// `code-review`; `signed` comes with a later version.
+    /// How waivers are approved: `code-review`, by whoever takes the change; or `signed`, by a
+    /// bundle of one of the `approvers` beside the waiver.
     pub(super) approval: Option<Spanned<String>>,
-    /// Who may approve waivers. Not enforced by this version.
-    pub(super) approvers: Option<Spanned<Vec<String>>>,
+    /// Who may approve waivers, with `approval = "signed"`.
+    pub(super) approvers: Option<Spanned<Vec<Spanned<Approver>>>>,
     /// Rules that are never waived; `*` at the end stands for anything.
     pub(super) never: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// Who may approve waivers: a key, or an identity.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Approver {
+    /// The path of a public key, relative to this file.
+    pub(super) key: Option<Spanned<String>>,
+    /// An identity, as certificates have it.
+    pub(super) keyless: Option<Spanned<Keyless>>,
 }
 
 #[cfg(test)]

@@ -98,6 +98,57 @@ impl Check<'_> {
         Some(TrustEntry { images, statements, signer, log_required, not_before, not_after })
     }
 
+    /// Takes how waivers are approved, and by whom.
+    pub(super) fn approval(
+        &mut self,
+        approval: Option<Spanned<String>>,
+        approvers: Option<Spanned<Vec<Spanned<schema::Approver>>>>,
+    ) {
+        let Some(Spanned { value, span }) = approval else {
+            if let Some(list) = approvers.filter(|list| !list.value.is_empty()) {
+                let message = "nothing asks for what approvers sign";
+                self.fault(list.span, message, "`approval = \"signed\"`");
+            }
+            return;
+        };
+        let approvers = approvers.map(|list| (list.value, list.span));
+        match (value.as_str(), approvers) {
+            ("code-review", None) => {}
+            ("code-review", Some((list, _))) if list.is_empty() => {}
+            ("code-review", Some((_, at))) => {
+                let message = "in a code review nobody signs";
+                self.fault(at, message, "`approval = \"signed\"`, or no `approvers`");
+            }
+            ("signed", Some((list, at))) if !list.is_empty() && list.len() <= MOST => {
+                self.set("waivers.approvers", &at);
+                let signers = list.into_iter().filter_map(|one| self.approver(one)).collect();
+                self.policy.waivers.approvers = Some(signers);
+            }
+            ("signed", _) => self.fault(
+                span,
+                format!("from 1 to {MOST} `approvers` sign, and the policy names others or none"),
+                "`approvers = [{ key = \"approver.pub\" }]`",
+            ),
+            (other, _) => self.fault(
+                span,
+                format!("`{other}` is no way to approve waivers"),
+                "`code-review` or `signed`",
+            ),
+        }
+    }
+
+    fn approver(&mut self, written: Spanned<schema::Approver>) -> Option<TrustedSigner> {
+        match (written.value.key, written.value.keyless) {
+            (Some(path), None) => self.key_file(&path).map(TrustedSigner::Key),
+            (None, Some(one)) => self.keyless(one.value, false).map(TrustedSigner::Keyless),
+            _ => {
+                let message = "an approver is a `key` or a `keyless` identity, one of the two";
+                self.fault(written.span, message, "`{ key = \"approver.pub\" }`");
+                None
+            }
+        }
+    }
+
     /// Reads names of statements.
     fn requirements(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<Requirement> {
         let mut found = Vec::new();
