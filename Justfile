@@ -37,6 +37,15 @@ gate:
     scripts/make-gate-corpus
     KARAT_REQUIRE_GATE_CORPUS=1 cargo test --test gate
 
+# Tests keys in tokens, with SoftHSM2. The program is not static then, and so everything is built again.
+pkcs11:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    scripts/install-tools pkcs11
+    export RUSTFLAGS="-C target-feature=-crt-static" CARGO_TARGET_DIR=target/pkcs11
+    cargo clippy --features pkcs11 --all-targets --locked -- -D warnings
+    KARAT_REQUIRE_INTEROP=1 cargo test --locked --features pkcs11 --test pkcs11
+
 # Shows beside karat what trivy, syft and dockle see in the corpus; builds them first, which takes long.
 compare-scanners:
     cargo build --release
@@ -51,12 +60,12 @@ fingerprints FOLDER:
 ci:
     bash .ci/run
 
-# Runs `ci`, `gate` and the long measurements; the log goes to docs/evidence/ci-full.log.
+# Runs `ci`, `pkcs11`, `gate` and the long measurements; the log goes to docs/evidence/ci-full.log.
 ci-full:
     #!/usr/bin/env bash
     set -euo pipefail
     mkdir -p docs/evidence
     {
-        bash .ci/run && {{ just_executable() }} gate && {{ just_executable() }} bench --large --inspect
+        bash .ci/run && {{ just_executable() }} pkcs11 && {{ just_executable() }} gate && {{ just_executable() }} bench --large --inspect
     } 2>&1 |
         sed -u -e "s|$PWD|.|g" -e "s|$HOME|~|g" | tee docs/evidence/ci-full.log

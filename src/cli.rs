@@ -22,6 +22,7 @@ mod meter;
 mod mirror;
 mod network;
 mod output;
+mod pkcs11;
 mod policy;
 mod rebase;
 mod rebuild;

@@ -729,7 +729,7 @@ impl SignatureFormat {
 /// With what a signature is made.
 #[derive(Debug, Args)]
 pub(super) struct Signing {
-    /// The private key: a file, `env://VARIABLE`, or a key that a service keeps, `hashivault://KEY`. The password of a file is read from
+    /// The private key: a file, `env://VARIABLE`, or a key that a service or a token keeps, `hashivault://KEY`, `pkcs11:…`. The password of a file is read from
     /// `COSIGN_PASSWORD` or asked for.
     #[arg(long, value_name = "KEY", required_unless_present = "without_key")]
     key: Option<PathBuf>,

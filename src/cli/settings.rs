@@ -3,6 +3,7 @@
 use super::args;
 use super::build::from_here;
 use super::failure::Failure;
+use super::pkcs11;
 use super::service_key::ServiceKey;
 use karat::assemble::input::Project;
 use karat::attest::ci::Ci;
@@ -238,6 +239,9 @@ fn key_text(path: &Path) -> Result<String, SettingsError> {
 /// Reads a private key, asking for its password where it has one, or finds the service that keeps
 /// it.
 pub(super) fn private_key(path: &Path) -> Result<Box<dyn KeyHandle>, Failure> {
+    if let Some(address) = pkcs11::address(path) {
+        return pkcs11::find(address);
+    }
     Ok(match kept(path) {
         Some((scheme, name)) => Box::new(ServiceKey::find(scheme, name)?),
         None => Box::new(held(path)?),
@@ -264,6 +268,9 @@ fn held(path: &Path) -> Result<PrivateKey, SettingsError> {
 
 /// Reads a public key: of a file or a variable, or of the service that keeps the private one.
 pub(super) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+    if let Some(address) = pkcs11::address(path) {
+        return Ok(pkcs11::find(address)?.public_key().clone());
+    }
     if let Some((scheme, name)) = kept(path) {
         return Ok(ServiceKey::find(scheme, name)?.public_key().clone());
     }
