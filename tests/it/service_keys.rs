@@ -222,3 +222,14 @@ fn faults_of_a_plugin_are_told() {
         run(&project, &format!("key public --key {scheme}://k")).exits(2).says(&["no kind of key"]);
     }
 }
+
+#[test]
+fn a_static_build_says_how_to_reach_keys_in_tokens() {
+    let project = Project::small();
+    for line in ["key public --key pkcs11:object=signer", "build --sign pkcs11:object=signer"] {
+        project.run(line).exits(2).says(&["no keys in tokens", "--features pkcs11"]);
+    }
+    project.run("key public --key pkcs11:token=a").exits(2).says(&["names no key"]);
+    let output = project.run("key public --key pkcs11:object=a?pin-value=648219").exits(2);
+    output.says(&["COSIGN_PKCS11_PIN"]);
+}
