@@ -111,6 +111,14 @@ impl Hand {
         }
     }
 
+    /// Says whether the same statement gives the same bundle each time.
+    pub(super) fn is_deterministic(&self) -> bool {
+        match self {
+            Self::Key(key) => key.is_deterministic(),
+            Self::Keyless(_) => false,
+        }
+    }
+
     /// Signs a file, by its hash, into a bundle.
     pub(super) fn artifact(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Failure> {
         match self {

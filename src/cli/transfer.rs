@@ -14,11 +14,12 @@ use karat::finding::escape;
 use karat::oci::Reference;
 use karat::oci::reference::is_tag;
 use karat::pipeline::clearance::{Demand, clear, is_vouched_for};
-use karat::pipeline::transfer::{self, Origin};
+use karat::pipeline::statements;
+use karat::pipeline::transfer::{self, Origin, TransferError};
 use karat::policy::{Occasion, Terms};
 use karat::publish::Destination;
 use karat::publish::registry::Receipt;
-use karat::registry::Registries;
+use karat::registry::{Registries, RegistryError};
 use karat::settings::{Policy, Standing, names_at};
 use karat::time::Now;
 use karat::verify::{self, Trust};
@@ -304,7 +305,7 @@ impl Publication {
         let of_policy = policy.registry.as_ref();
         let hosts = transfer::hosts(of_policy, &[], Some(&self.place), &network::plain_hosts()?)?;
         let registries = network::registries(hosts, false, &[&self.place])?;
-        let origin = transfer::open(&registries, &source, false, true)?;
+        let mut origin = transfer::open(&registries, &source, false, true)?;
         // The gate has judged what is there; what is required must be there too.
         let verification =
             verify::stored(&origin.stored, &origin.root, &trust, &policy.gate.require)?;
@@ -313,6 +314,9 @@ impl Publication {
                 code: CODE_REJECTED,
                 ..Failure::usage(format!("`{source}` lacks what the policy requires"))
             });
+        }
+        if !hand.is_deterministic() {
+            self.leave_out_what_is_said(&mut origin, &registries, &trust)?;
         }
         let immutable = of_policy.is_some_and(|one| one.immutable_tags);
         let receipt = {
@@ -323,6 +327,32 @@ impl Publication {
         let place = self.place.to_string();
         let place = place.strip_prefix("docker://").unwrap_or(&place);
         Ok(format!("{place}@{}", origin.root.digest))
+    }
+}
+
+impl Publication {
+    /// Leaves out what the repository holds in another signature of the same signer, so that a
+    /// second run adds nothing.
+    fn leave_out_what_is_said(
+        &self,
+        origin: &mut Origin,
+        registries: &Registries,
+        trust: &Trust,
+    ) -> Result<(), Failure> {
+        let Reference::Registry { host, repository, .. } = self.place.clone() else {
+            return Ok(());
+        };
+        let digest = Some(origin.root.digest);
+        let there = Reference::Registry { host, repository, tag: None, digest };
+        let there = match transfer::open(registries, &there, false, true) {
+            Ok(there) => there.stored,
+            Err(TransferError::Registry(RegistryError::Missing(_))) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(repeated) = statements::repeated(&origin.stored, &there, &origin.root, trust)? {
+            origin.stored.index.manifests.retain(|one| !repeated.contains(&one.digest));
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::oci::{Descriptor, Digest};
 use crate::sign;
 use crate::signature::legacy::{self as old_form, Form};
 use crate::trust::{self, MAX_CANDIDATES, Refused, Signed, Trust};
+use std::collections::HashSet;
 
 /// Says whether a statement is there already, byte for byte, about a digest and by somebody who is
 /// trusted: signing it again would add nothing but a signature.
@@ -82,6 +83,30 @@ pub fn is_stated_in_old_form(
         }
     }
     Ok(false)
+}
+
+/// Returns the referrers of an image, if all of them say what is said of it elsewhere already, by
+/// somebody who is trusted and byte for byte: who signs anew each time has added nothing with
+/// them. None where something is new: a summary names the others as its evidence.
+///
+/// # Errors
+/// When either cannot be read for want of a registry or disk.
+pub fn repeated(
+    here: &Stored,
+    there: &Stored,
+    root: &Descriptor,
+    trust: &Trust,
+) -> Result<Option<Vec<Digest>>, StoredError> {
+    let subjects = subjects(here, root)?;
+    let said = about(there, &subjects, trust)?;
+    let statement = |one: &Stated<'_>| {
+        let statement = one.judged.as_ref().ok()?.statement.clone()?;
+        Some((one.subject, statement))
+    };
+    let said: HashSet<_> = said.iter().filter_map(statement).collect();
+    let own = about(here, &subjects, trust)?;
+    let is_said = |one: &Stated<'_>| statement(one).is_some_and(|own| said.contains(&own));
+    Ok(own.iter().all(is_said).then(|| own.iter().map(|one| one.referrer.digest).collect()))
 }
 
 /// One referrer, judged.

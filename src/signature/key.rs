@@ -44,6 +44,11 @@ const SPKI_PREFIX: [u8; 26] = [
 
 /// A private key that signs, wherever it is: in memory, or in a service that keeps it.
 pub trait KeyHandle: Send + Sync {
+    /// Says whether the same message gives the same signature each time.
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+
     /// Returns the public key.
     fn public_key(&self) -> &PublicKey;
 
@@ -63,6 +68,10 @@ pub trait KeyHandle: Send + Sync {
 }
 
 impl KeyHandle for PrivateKey {
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
     fn public_key(&self) -> &PublicKey {
         self.public_key()
     }
@@ -77,6 +86,10 @@ impl KeyHandle for PrivateKey {
 }
 
 impl KeyHandle for Box<dyn KeyHandle> {
+    fn is_deterministic(&self) -> bool {
+        (**self).is_deterministic()
+    }
+
     fn public_key(&self) -> &PublicKey {
         (**self).public_key()
     }

@@ -2,20 +2,39 @@
 //! documentation says, with a real key; the plugin is a script that answers by the protocol of
 //! sigstore's, with answers made before.
 
+use crate::support::registry::{Registry, Ways};
 use crate::support::server::{Asked, Reply, Server};
-use crate::support::{Karat, Output, PASSWORD, Project, keys};
+use crate::support::{Karat, Output, PASSWORD, Project, day, keys};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use karat::signature::PrivateKey;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
 use std::time::Instant;
 
 const TOKEN: &str = "hvs.secret-of-the-tests";
 
 fn key() -> PrivateKey {
     PrivateKey::from_encrypted_pem(&keys().0, PASSWORD.as_bytes()).expect("a key")
+}
+
+/// Signs as services do: the same bytes get another signature the next time. Of `(r, s)` and
+/// `(r, -s)` both are right.
+fn another_time(sha256: [u8; 32], der: &[u8]) -> Vec<u8> {
+    static TIMES: Mutex<BTreeMap<[u8; 32], usize>> = Mutex::new(BTreeMap::new());
+    let mut times = TIMES.lock().expect("the times");
+    let times = times.entry(sha256).or_default();
+    *times += 1;
+    if times.is_multiple_of(2) {
+        return der.to_vec();
+    }
+    let signature = p256::ecdsa::Signature::from_der(der).expect("a signature");
+    let (r, s) = signature.split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(*r, -*s).expect("a signature");
+    other.to_der().as_bytes().to_vec()
 }
 
 /// What a transit engine with the key `release` answers.
@@ -40,7 +59,7 @@ fn transit(asked: &Asked) -> Reply {
             );
             let input = STANDARD.decode(body["input"].as_str().expect("text")).expect("base64");
             let sha256: [u8; 32] = input.try_into().expect("a hash");
-            let signature = key().sign_sha256(&sha256).expect("signed");
+            let signature = another_time(sha256, &key().sign_sha256(&sha256).expect("signed"));
             let signature = format!("vault:v3:{}", STANDARD.encode(signature));
             json(json!({ "data": { "signature": signature } }))
         }
@@ -221,6 +240,36 @@ fn faults_of_a_plugin_are_told() {
     for scheme in ["../tests", "T", ""] {
         run(&project, &format!("key public --key {scheme}://k")).exits(2).says(&["no kind of key"]);
     }
+}
+
+#[test]
+fn a_second_build_with_another_signature_adds_nothing() {
+    let registry = Registry::start(Ways { referrers: true, ..Ways::default() });
+    let site = Site::new(transit);
+    let host = registry.host();
+    let policy = format!(
+        "[policy]\nname = \"golden\"\n[gate.rules]\nnot-scanned = {{ severity = \"medium\", \
+         reason = \"r\", owner = \"o\", expires = \"{}\" }}\n[registry]\npublish = \"{host}/golden\"\n",
+        day(30)
+    );
+    site.project.write("karat-policy.toml", policy);
+    let build = |line: &str| site.run("VAULT", &format!("build app.karat.toml --push {line}"));
+    build("--sign hashivault://release --tag v1").exits(0).says(&["published"]);
+    let held = registry.repository("golden/app");
+    // Image, signature, provenance and SBOMs.
+    assert!(held.manifests.len() >= 4, "{}", held.manifests.len());
+    build("--sign hashivault://release --tag v2").exits(0);
+    let again = registry.repository("golden/app");
+    assert_eq!(
+        again.manifests.keys().collect::<Vec<_>>(),
+        held.manifests.keys().collect::<Vec<_>>()
+    );
+    assert!(again.tags.contains_key("v2"), "{:?}", again.tags);
+    // What is not said yet is said with all of its evidence.
+    let text = String::from_utf8(site.project.read("app.karat.toml")).expect("text");
+    site.project.write("app.karat.toml", format!("{text}# reviewed again\n"));
+    build("--sign hashivault://release --tag v3").exits(0);
+    assert!(registry.repository("golden/app").manifests.len() > held.manifests.len());
 }
 
 #[test]
