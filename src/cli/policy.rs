@@ -60,6 +60,9 @@ fn values(loaded: &Loaded) -> Vec<(String, Value, Option<usize>)> {
     values.extend(levels("gate", &policy.gate.rules));
     values.push(("waivers.max-days".to_owned(), json!(policy.waivers.max_days)));
     values.push(("waivers.never".to_owned(), json!(policy.waivers.never)));
+    if let Some(approvers) = &policy.waivers.approvers {
+        values.push(("waivers.approvers".to_owned(), json!(approvers)));
+    }
     if let Some(registry) = &policy.registry {
         let written = serde_json::to_value(registry).unwrap_or_default();
         for (key, value) in written.as_object().into_iter().flatten() {

@@ -299,6 +299,7 @@ fn waiver_counts_once_an_approver_has_signed_it_as_it_is() {
     let shared = asking_for_approval(with_shared("images = \"app\"", -1, 60));
     let in_recipe = asking_for_approval(Project::small());
     with_waiver(&in_recipe, "script", &day(-1), &day(60));
+    shared.done("policy show").prints(&["waivers.approvers", "sha256:", "karat-policy.toml:5"]);
     for (project, id) in [(&shared, "wv-9"), (&in_recipe, "wv-1")] {
         let say = ["waiver-not-approved", id, "nobody has signed it as it is now"];
         project.run("build").exits(1).says(&say);

@@ -126,7 +126,7 @@ impl Check<'_> {
             }
             ("signed", _) => self.fault(
                 span,
-                format!("from 1 to {MOST} `approvers` sign, and the policy names others or none"),
+                format!("signed approvals need from 1 to {MOST} `approvers`"),
                 "`approvers = [{ key = \"approver.pub\" }]`",
             ),
             (other, _) => self.fault(
