@@ -95,9 +95,9 @@ pub fn compression(media_type: &MediaType) -> Option<Compression> {
 const PIECE: usize = 256 << 10;
 const WAITING: usize = 4;
 
-/// Reads a layer in one pass: decompressed, hashed and copied into a spool, from which its
-/// files can be read again, by one thread, and walked strictly by another. Nothing is unpacked
-/// to a path.
+/// Reads a layer in one pass: decompressed and hashed by one thread, walked strictly by
+/// another, and copied into a spool from which its files can be read again. Nothing is
+/// unpacked.
 ///
 /// # Errors
 /// When the archive cannot be read to its end, is ambiguous, names entries outside the
@@ -134,9 +134,9 @@ pub fn layer_observed(
     let (mut entries, sha256) = std::thread::scope(|scope| {
         let (full, pieces) = sync_channel(WAITING);
         let (empty, used) = sync_channel(WAITING + 2);
-        let copy = &mut copy;
-        let unpacking = scope.spawn(move || unpack(reader, copy, &full, &used));
-        let ahead = Ahead { pieces, empty, piece: Vec::new(), position: 0, failed: false };
+        let unpacking = scope.spawn(move || unpack(reader, &full, &used));
+        let ahead =
+            Ahead { pieces, empty, copy: &mut copy, piece: Vec::new(), position: 0, failed: false };
         // The walk ends with the stream, or drops it, which ends the other thread.
         let entries = entries(ahead, limits, observer)?;
         match unpacking.join() {
@@ -194,11 +194,10 @@ impl<W: Write> Read for Copying<'_, W> {
     }
 }
 
-/// Copies the uncompressed bytes and sends them in pieces, then the error that ended them, if
-/// one did. Returns the hash of all; none when they were not read to their end.
+/// Sends the uncompressed bytes in pieces, then the error that ended them, if one did.
+/// Returns the hash of all; none when they were not read to their end.
 fn unpack<R: Read>(
     mut reader: LayerReader<R>,
-    copy: &mut impl Write,
     full: &SyncSender<io::Result<Vec<u8>>>,
     used: &Receiver<Vec<u8>>,
 ) -> Option<Digest> {
@@ -209,10 +208,6 @@ fn unpack<R: Read>(
         let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
         hash.update(&piece);
         let ends = read.is_err() || piece.len() < PIECE;
-        if let Err(error) = copy.write_all(&piece) {
-            let _ = full.send(Err(error));
-            return None;
-        }
         if !piece.is_empty() && full.send(Ok(piece)).is_err() {
             return None;
         }
@@ -345,24 +340,26 @@ fn normalise(path: &[u8]) -> Option<Vec<u8>> {
     Some(normal)
 }
 
-/// The pieces of [`unpack`] as a stream.
-struct Ahead {
+/// The pieces of [`unpack`] as a stream, each copied when it comes.
+struct Ahead<'a, W> {
     pieces: Receiver<io::Result<Vec<u8>>>,
     /// Where pieces go back to, to be filled again.
     empty: SyncSender<Vec<u8>>,
+    copy: &'a mut W,
     piece: Vec<u8>,
     position: usize,
     failed: bool,
 }
 
-impl Read for Ahead {
+impl<W: Write> Read for Ahead<'_, W> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             return Err(io::Error::other("layer stream has already failed"));
         }
         if self.position == self.piece.len() {
             let next = match self.pieces.recv() {
-                Ok(next) => next,
+                Ok(Ok(piece)) => self.copy.write_all(&piece).map(|()| piece),
+                Ok(Err(error)) => Err(error),
                 // The other thread has sent everything.
                 Err(_) => return Ok(0),
             };
