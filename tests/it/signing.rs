@@ -527,3 +527,20 @@ fn changed_statement_or_signature_in_a_bundle_is_rejected() {
         assert_eq!(output.stdout.matches("MISSING").count(), 3, "{part}: {}", output.stdout);
     }
 }
+
+#[test]
+fn what_is_no_key_is_refused_before_it_is_read() {
+    let project = Project::small();
+    std::fs::create_dir(project.path("folder.key")).expect("a folder");
+    let huge = std::fs::File::create(project.path("huge.key")).expect("a file");
+    huge.set_len(1 << 30).expect("a sparse file");
+    for (key, says) in [
+        ("folder.key", "no regular file"),
+        ("/dev/zero", "no regular file"),
+        ("huge.key", "which no key file is"),
+        ("nothing.key", "cannot be read"),
+    ] {
+        project.signed(&format!("build --sign {key}")).exits(2).says(&[key, says]);
+        project.signed(&format!("key public --key {key}")).exits(2).says(&[key, says]);
+    }
+}

@@ -3,8 +3,6 @@
 //! Skips with a notice where `softhsm2-util` or `pkcs11-tool` is missing; under
 //! `KARAT_REQUIRE_INTEROP=1` that fails.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "a test")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
